@@ -1,0 +1,26 @@
+"""How thoroughly Hypothesis looks, and one seed for every test.
+
+    HYPOTHESIS_PROFILE=deep make test
+
+`dev` (the default) looks at new examples in every run, `ci` (the default where CI is set) at the same
+ones, `deep` at thousands.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from tinygrad_cnn.random import manual_seed
+
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+settings.register_profile("deep", deadline=None, max_examples=3000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a test draws from the default generator does not depend on the tests before it."""
+    manual_seed(0)
