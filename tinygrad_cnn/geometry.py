@@ -229,7 +229,8 @@ def pool_geometry(
     """The geometry of a pooling of x (N, C, *n); stride is the kernel's size where none is given.
 
     `ceil_mode` rounds n_out up, so that the last window may hang over the end, but it must begin in the
-    image or in the padding before it.  Padding is at most half of what a window spans.  (Both as PyTorch.)
+    image or in the padding before it, as in PyTorch.  Padding is at most half of what a window spans, for
+    there is nothing to see in padding; PyTorch counts taps there, and so refuses "same" with dilation.
     Options and errors are those of `conv_geometry`.
 
     >>> pool_geometry((8, 16, 7, 7), 2).out, pool_geometry((8, 16, 7, 7), 2, ceil_mode=True).out

@@ -1,0 +1,147 @@
+"""Convolution and pooling spelled out: one loop per letter of the textbook formula, in float64, NumPy only.
+
+Nothing here knows the package.  Padding is given as one (before, after) pair per axis, everything else as
+one int per axis; arrays are (N, C, *size), weights (O, C/groups, *kernel).  Slow on purpose: small inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+
+def out_size(n, f, s, p, d, ceil_mode=False):
+    """How many windows fit, by trying one after the other."""
+    count, start, span = 0, 0, d * (f - 1) + 1
+    while start + span <= n + sum(p):
+        count, start = count + 1, start + s
+    if ceil_mode and count == 0:
+        overhanging = start + span - (n + sum(p)) < s  # only then does rounding up give one window
+    else:
+        overhanging = ceil_mode and start - s + span < n + sum(p)  # cells are left which no window reaches
+    if overhanging and start < n + p[0]:
+        count += 1
+    return count
+
+
+def out_sizes(size, kernel, stride, padding, dilation, ceil_mode=False):
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    return tuple(out_size(*axis, ceil_mode) for axis in axes)
+
+
+def visits(size, kernel, stride, padding, dilation, out):
+    """Every (window, tap, pixel) where a tap sees a pixel; taps and windows in row-major order."""
+    for i in product(*map(range, out)):
+        for a in product(*map(range, kernel)):
+            pixel = tuple(
+                s * i_ + d * a_ - p[0]
+                for s, i_, d, a_, p in zip(stride, i, dilation, a, padding, strict=True)
+            )
+            if all(0 <= q < n for q, n in zip(pixel, size, strict=True)):
+                yield i, a, pixel
+
+
+def channel_pairs(o, c, groups):
+    """Every (filter, input channel, the filter's own number for it) which belong to the same group."""
+    for filter_ in range(o):
+        group = filter_ // (o // groups)
+        for own in range(c // groups):
+            yield filter_, group * (c // groups) + own, own
+
+
+def conv(x, w, stride, padding, dilation, groups):
+    """y[n, o, i] = sum over c, a of w[o, c, a] x[n, c, s i + d a - p]."""
+    size, kernel = x.shape[2:], w.shape[2:]
+    out = out_sizes(size, kernel, stride, padding, dilation)
+    y = np.zeros((x.shape[0], w.shape[0], *out))
+    for i, a, pixel in visits(size, kernel, stride, padding, dilation, out):
+        for o, c, own in channel_pairs(w.shape[0], x.shape[1], groups):
+            for n in range(x.shape[0]):
+                y[(n, o, *i)] += float(w[(o, own, *a)]) * float(x[(n, c, *pixel)])
+    return y
+
+
+def conv_input_grad(y, w, size, stride, padding, dilation, groups):
+    """dx[n, c, s i + d a - p] += w[o, c, a] y[n, o, i]."""
+    channels = w.shape[1] * groups
+    dx = np.zeros((y.shape[0], channels, *size))
+    for i, a, pixel in visits(size, w.shape[2:], stride, padding, dilation, y.shape[2:]):
+        for o, c, own in channel_pairs(w.shape[0], channels, groups):
+            for n in range(y.shape[0]):
+                dx[(n, c, *pixel)] += float(w[(o, own, *a)]) * float(y[(n, o, *i)])
+    return dx
+
+
+def conv_weight_grad(y, x, kernel, stride, padding, dilation, groups):
+    """dw[o, c, a] += y[n, o, i] x[n, c, s i + d a - p]."""
+    dw = np.zeros((y.shape[1], x.shape[1] // groups, *kernel))
+    for i, a, pixel in visits(x.shape[2:], kernel, stride, padding, dilation, y.shape[2:]):
+        for o, c, own in channel_pairs(y.shape[1], x.shape[1], groups):
+            for n in range(x.shape[0]):
+                dw[(o, own, *a)] += float(y[(n, o, *i)]) * float(x[(n, c, *pixel)])
+    return dw
+
+
+def conv_transpose(x, w, stride, padding, output_padding, dilation, groups):
+    """y[n, c, s i + d a - p] += w[o, c, a] x[n, o, i]: each pixel of x stamps the weight onto the result."""
+    axes = zip(x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation, strict=True)
+    size = [s * (n - 1) + d * (f - 1) + 1 + extra - sum(p) for n, f, s, p, extra, d in axes]
+    return conv_input_grad(x, w, size, stride, padding, dilation, groups)
+
+
+def max_pool(x, kernel, stride, padding, dilation, ceil_mode=False):
+    """The maxima, and where in the flattened image each was found: the first of equals, but the last NaN."""
+    size = x.shape[2:]
+    out = out_sizes(size, kernel, stride, padding, dilation, ceil_mode)
+    best = np.full((*x.shape[:2], *out), -math.inf)
+    where = np.full(best.shape, -1, np.int64)
+    for i, _, pixel in visits(size, kernel, stride, padding, dilation, out):
+        for n, c in np.ndindex(x.shape[:2]):
+            at, value = (n, c, *i), float(x[(n, c, *pixel)])
+            if where[at] == -1 or value > best[at] or math.isnan(value):
+                best[at], where[at] = value, np.ravel_multi_index(pixel, size)
+    return best, where
+
+
+def max_pool_grad(g, where, size):
+    """Each window's gradient goes to the pixel which won it."""
+    dx = np.zeros((*g.shape[:2], math.prod(size)))
+    for at in np.ndindex(g.shape):
+        dx[(*at[:2], where[at])] += float(g[at])
+    return dx.reshape(*g.shape[:2], *size)
+
+
+def avg_divisors(size, kernel, stride, padding, out, count_include_pad):
+    """How many cells each window averages over; beyond the padding there are none."""
+    cells = np.zeros(out)
+    for i in product(*map(range, out)):
+        for a in product(*map(range, kernel)):
+            axes = zip(size, stride, padding, i, a, strict=True)
+            at = [(s * i_ + a_ - p[0], n, p if count_include_pad else (0, 0)) for n, s, p, i_, a_ in axes]
+            cells[i] += all(-before <= q < n + after for q, n, (before, after) in at)
+    return cells
+
+
+def avg_pool(x, kernel, stride, padding, ceil_mode=False, count_include_pad=True, divisor_override=None):
+    size, ones = x.shape[2:], (1,) * len(kernel)
+    out = out_sizes(size, kernel, stride, padding, ones, ceil_mode)
+    divisors = avg_divisors(size, kernel, stride, padding, out, count_include_pad)
+    y = np.zeros((*x.shape[:2], *out))
+    for i, _, pixel in visits(size, kernel, stride, padding, ones, out):
+        for n, c in np.ndindex(x.shape[:2]):
+            y[(n, c, *i)] += float(x[(n, c, *pixel)]) / (divisor_override or divisors[i])
+    return y
+
+
+def avg_pool_grad(
+    g, size, kernel, stride, padding, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    ones, out = (1,) * len(kernel), g.shape[2:]
+    divisors = avg_divisors(size, kernel, stride, padding, out, count_include_pad)
+    dx = np.zeros((*g.shape[:2], *size))
+    for i, _, pixel in visits(size, kernel, stride, padding, ones, out):
+        for n, c in np.ndindex(g.shape[:2]):
+            dx[(n, c, *pixel)] += float(g[(n, c, *i)]) / (divisor_override or divisors[i])
+    return dx
