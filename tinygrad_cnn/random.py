@@ -143,7 +143,9 @@ def numpy_generator(generator: Generator | None) -> NumpyGenerator:
         return generator.numpy
     if isinstance(generator, np.random.Generator):
         return generator
-    raise DtypeError(f"generator must be a tinygrad_cnn.Generator, not {type(generator).__name__}; use Generator(seed)")
+    raise DtypeError(
+        f"generator must be a tinygrad_cnn.Generator, not {type(generator).__name__}; use Generator(seed)"
+    )
 
 
 def manual_seed(seed: int) -> Generator:
