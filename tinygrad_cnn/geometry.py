@@ -108,7 +108,7 @@ class PoolGeometry(Windows):
 
 def _cached(make: Callable[P, R]) -> Callable[P, R]:
     """lru_cache, except that lists may be given too."""
-    cached: Callable[..., R] = lru_cache(maxsize=4096, typed=True)(make)  # typed: True is not 1
+    cached: Callable[..., R] = lru_cache(maxsize=4096, typed=True)(make)  # True is not 1
 
     @wraps(make)
     def geometry(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -192,9 +192,8 @@ def conv_transpose_geometry(
     _check_image(op, x, axes)
     _check_channels(op, x, w, w[0], groups)
     stride, dilation = _ints(op, "stride", stride, axes), _ints(op, "dilation", dilation, axes)
-    padding = _padding(
-        op, padding, [s * n for s, n in zip(stride, x[2:], strict=True)], w[2:], stride, dilation
-    )
+    same_size = [s * n_out for s, n_out in zip(stride, x[2:], strict=True)]
+    padding = _padding(op, padding, same_size, w[2:], stride, dilation)
     extra = _ints(op, "output_padding", output_padding, axes, least=0)
     size = []
     per_axis = zip(_names(axes), x[2:], w[2:], stride, padding, dilation, extra, strict=True)
@@ -256,7 +255,7 @@ def pool_geometry(
     for axis, (n, f, s, (before, _), d, n_out) in zip(_names(axes), geom.axes(), strict=True):
         if any(all(not 0 <= s * i + d * a - before < n for a in range(f)) for i in range(n_out)):
             raise ShapeError(
-                f"{op}: along {axis} a window of dilation {d} sees only padding (x {x}); use at most {n}"
+                f"{op}: along {axis} a window of dilation {d} sees only padding (x {x}); dilate by at most {n}"
             )
     return geom
 
@@ -320,9 +319,9 @@ def _check_weight(op: str, w: Ints, axes: int, groups: int) -> None:
 def _check_image(op: str, x: Ints, axes: int) -> None:
     if len(x) != axes + 2 or axes < 1:
         layout = f"(N, C, {', '.join(_names(max(axes, 1)))})"
-        cure = (
-            "x.unsqueeze(0) adds a batch axis, x.unsqueeze(1) channels" if len(x) == axes + 1 else "reshape x"
-        )
+        cure = "reshape x"
+        if len(x) == axes + 1:
+            cure = "x.unsqueeze(0) adds a batch axis, x.unsqueeze(1) a channel axis"
         raise ShapeError(f"{op}: x {x} has {len(x)} axes where {layout} is needed; {cure}")
     if min(x[2:]) < 1:
         raise ShapeError(f"{op}: x {x} has no pixels; only its batch may be empty")
