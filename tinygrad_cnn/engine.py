@@ -1,0 +1,243 @@
+"""Backward: pull gradients along the tape.  The only reader of rules.
+
+For y = f(x) and a scalar L, a rule turns g = dL/dy into dL/dx (a vector-Jacobian product).  Rules are
+ordinary ops, so with `create_graph` they are recorded like anything else and gradients of gradients
+need nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from .errors import DtypeError, GraphError, ShapeError
+from .op import is_tensor, wrap
+from .ops.elementwise import to
+from .ops.shape import sum_to
+from .tape import Node, set_grad_enabled, walk
+
+if TYPE_CHECKING:
+    from .op import Op
+    from .tensor import Tensor
+
+__all__ = ["backward", "grad"]
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
+    """Add d(tensors)/d(leaf) into `.grad` of every leaf (or of `inputs` only).
+
+    Args:
+        tensors: where to start.
+        grad_tensors: dL/d(tensor) for each, of the tensor's shape; may be left out for scalars.
+        retain_graph: keep what the rules saved, for another backward (default: `create_graph`).
+        create_graph: record the gradients themselves, so that they can be differentiated.
+        inputs: fill in these only.
+
+    Raises:
+        GraphError: nothing to differentiate, a non-scalar without `grad_tensors`, a graph whose saved
+            arrays were released by an earlier backward, or changed in place since.
+        ShapeError: a gradient of another shape than its tensor.
+
+    >>> import tinygrad_cnn as tg
+    >>> w = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> tg.autograd.backward([(w * w).sum(), w.sum()])
+    >>> w.grad
+    tensor([3., 5.])
+    """
+    wanted = None if inputs is None else {_node("backward", x, i): x for i, x in enumerate(inputs)}
+
+    def deliver(node: Node, g: Tensor) -> None:
+        sink = wanted[node] if wanted else node.sink and node.sink()
+        if sink is not None:
+            sink.grad = g if sink.grad is None else sink.grad + g
+
+    roots = _roots("backward", tensors, grad_tensors)
+    _pull(roots, deliver, wanted, create_graph if retain_graph is None else retain_graph, create_graph)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return d(outputs)/d(inputs), and leave every `.grad` alone.
+
+    Arguments and errors as in `backward`; with `allow_unused` an input that the outputs do not depend
+    on gets None, without it that is a GraphError.
+
+    >>> import tinygrad_cnn as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> (dx,) = tg.autograd.grad(x**3, x, create_graph=True)
+    >>> dx, tg.autograd.grad(dx, x)
+    (tensor(27., grad_fn=<mul>), (tensor(18.),))
+    """
+    inputs = [inputs] if is_tensor(inputs) else list(inputs)  # type: ignore[list-item]
+    nodes = [_node("grad", x, i) for i, x in enumerate(inputs)]
+    found: dict[Node, Tensor] = {}
+    roots = _roots("grad", outputs, grad_outputs)
+    _pull(roots, found.__setitem__, set(nodes), create_graph if retain_graph is None else retain_graph, create_graph)
+    for i, node in enumerate(nodes):
+        if node not in found and not allow_unused:
+            raise GraphError(
+                f"grad: input {i} {inputs[i].shape} was not used to compute the outputs; "
+                "pass allow_unused=True to get None for it"
+            )
+    return tuple(found.get(node) for node in nodes)  # type: ignore[misc]
+
+
+def _pull(
+    roots: list[tuple[Node, Tensor]],
+    deliver: Callable[[Node, Tensor], None],
+    wanted: Container[Node] | None,
+    retain_graph: bool,
+    create_graph: bool,
+) -> None:
+    """Walk the tape with gradients, and `deliver` the complete ones: to `wanted` nodes, else to sinks."""
+    grads: dict[Node, Tensor] = {}
+    lent: set[Node] = set()  # gradients whose memory somebody else may hold as well
+    for node, g in roots:
+        grads[node] = grads[node] + g if node in grads else g
+        lent.add(node)
+    nodes: Iterable[Node] = walk(*grads)
+    useful = None  # all of them
+    if wanted is not None:
+        nodes = list(nodes)
+        useful = _leading_to(wanted, nodes)
+    with set_grad_enabled(create_graph):
+        for node in nodes:
+            if node not in grads:
+                continue  # no rule led here
+            g = grads.pop(node)
+            if node.hooks:
+                lent.add(node)
+                for hook in tuple(node.hooks.values()):
+                    changed = hook(g)
+                    g = g if changed is None else changed
+            if node in wanted if wanted is not None else node.sink is not None:
+                # x.grad may be changed in place later, which must not reach anybody else's gradient.
+                mine = node.op is None and node not in lent
+                deliver(node, g if mine or create_graph else wrap(g.array.copy()))
+            if node.op is None or (useful is not None and useful.isdisjoint(node.parents)):
+                continue
+            try:
+                for parent, part in _contributions(node, g, useful):
+                    if parent in grads:
+                        grads[parent] = grads[parent] + part
+                        lent.discard(parent)
+                    else:
+                        grads[parent] = part
+                        if part is g or part.array.base is not None or node.op.lends:
+                            lent.add(parent)
+            except Exception as error:
+                error.add_note(f"while pulling a gradient back through {node!r}")
+                raise
+            if node.saved and not retain_graph:
+                node.saved, node.versions = None, ()
+
+
+def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> Iterator[tuple[Node, Tensor]]:
+    """Call the node's rules: pairs of a parent and what this node adds to its gradient."""
+    op, plan = cast("Op", node.op), node.plan
+    if node.saved is None:
+        raise GraphError(
+            f"backward a second time through {node.name}: what it had saved was released by the first; "
+            "pass retain_graph=True to the first backward to keep it"
+        )
+    for writes, count in node.versions:
+        if writes[0] != count:
+            raise GraphError(
+                f"backward through {node.name}: an array it saved was changed in place since; "
+                "change a copy (x = x + 1 instead of x += 1), or after backward"
+            )
+    for index, rule, arguments in plan.rows:
+        if useful is not None and not op.variadic and node.parents[index] not in useful:
+            continue
+        values = [_argument(node, g, kind, where) for kind, where in arguments]
+        result = rule(*values)
+        pairs = zip(node.parents, result, strict=True) if op.variadic else ((node.parents[index], result),)
+        for parent, contribution in pairs:
+            if parent is None or contribution is None:
+                continue
+            if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
+                contribution = _fit(node, op.inputs[0 if op.variadic else index], parent, contribution)
+            yield parent, contribution
+
+
+def _argument(node: Node, g: Tensor, kind: str, where: Any) -> Any:
+    if kind == "g":
+        return g
+    if kind == "attr":
+        return node.attrs[where]
+    value, source = node.saved[where], node.plan.save[where]  # type: ignore[index]
+    if not isinstance(value, np.ndarray):
+        return value  # a Python number
+    # A saved array goes back to its place on the tape, for gradients of gradients.
+    return wrap(value, node if source == len(node.parents) else node.parents[source])
+
+
+def _fit(node: Node, name: str, parent: Node, g: Tensor) -> Tensor:
+    """Undo broadcasting and promotion for elementwise ops; anywhere else a misfit is a bug of the rule."""
+    if node.op is not None and node.op.elementwise:
+        g = g if g.shape == parent.shape else sum_to(g, shape=parent.shape)
+        return g if g.dtype == parent.dtype else to(g, dtype=parent.dtype)
+    raise GraphError(
+        f"the rule of {name} in {node.name} returned a gradient {g.shape} {g.dtype} "
+        f"for an input {parent.shape} {parent.dtype}; a gradient has its input's shape and dtype"
+    )
+
+
+def _leading_to(goals: Container[Node], nodes: list[Node]) -> set[Node]:
+    """Of nodes in walking order, those from which a goal can be reached."""
+    useful: set[Node] = set()
+    for node in reversed(nodes):  # a node's parents stand after it, so here they come first
+        if node in goals or not useful.isdisjoint(node.parents):
+            useful.add(node)
+    return useful
+
+
+def _roots(caller: str, tensors: Any, grads: Any) -> list[tuple[Node, Tensor]]:
+    tensors = [tensors] if is_tensor(tensors) else list(tensors)
+    if grads is None:
+        grads = [None] * len(tensors)
+    elif is_tensor(grads) or isinstance(grads, np.ndarray):
+        grads = [grads]
+    if len(grads) != len(tensors):
+        raise GraphError(f"{caller}: {len(tensors)} tensors but {len(grads)} gradients; give one for each")
+    pairs = zip(tensors, grads, strict=True)
+    return [(_node(caller, t, i), _seed(caller, t, g)) for i, (t, g) in enumerate(pairs)]
+
+
+def _node(caller: str, x: Tensor, index: int) -> Node:
+    if x.node is None:
+        raise GraphError(
+            f"{caller}: tensor {index} {x.shape} does not require grad and was not computed from one "
+            "that does; set requires_grad=True on what to differentiate by, and compute outside of no_grad()"
+        )
+    return x.node
+
+
+def _seed(caller: str, t: Tensor, g: Any) -> Tensor:
+    if g is None:
+        if t.array.size != 1:
+            raise GraphError(
+                f"{caller}: the gradient of a non-scalar {t.shape} needs dL/d(output) of the same shape; "
+                "reduce to a scalar first (.sum(), .mean()) or pass gradient="
+            )
+        return wrap(np.ones_like(t.array))
+    if not is_tensor(g) and not isinstance(g, np.ndarray):
+        raise DtypeError(f"{caller}: the gradient is a {type(g).__name__}; pass a Tensor of shape {t.shape}")
+    g = g if is_tensor(g) else wrap(g)
+    if g.shape != t.shape:
+        raise ShapeError(f"{caller}: gradient {g.shape} for a tensor {t.shape}; the shapes must be equal")
+    return g if g.dtype == t.dtype else to(g, dtype=t.dtype)

@@ -1,0 +1,342 @@
+"""What an op is: a function of arrays, and one backward rule per input, written in other ops.
+
+    @op
+    def relu(x):
+        return np.maximum(x, 0)
+    relu.vjp(x=lambda g, out: relu_grad(g, out))
+
+Positional parameters are the differentiable inputs, keyword-only ones are attributes.  The names that
+a rule's parameters bear say what it is given and so what must be kept until backward: `g` (the
+incoming gradient), `out` (the result), an input, an attribute, or `<input>_shape`.  What no rule names is not kept alive; the rule of an input that needs no gradient
+keeps nothing and is never called.  This file is the only one that speaks both arrays and Tensors.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from .errors import DtypeError, GraphError, ShapeError
+from .tape import Node, state
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["Op", "bind", "is_tensor", "op", "promote", "registry", "wrap"]
+
+registry: dict[str, Op] = {}
+_Tensor: Any = None  # the class of results; tensor.py stands further down and calls `bind`
+
+
+def bind(tensor_class: type) -> None:
+    """Name the class that wraps results."""
+    global _Tensor
+    _Tensor = tensor_class
+
+
+def wrap(array: np.ndarray, node: Node | None = None) -> Tensor:
+    """A Tensor of this array, at this place on the tape."""
+    return _Tensor(array, node)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a Tensor.
+
+    >>> is_tensor(1.0)
+    False
+    """
+    return isinstance(x, _Tensor)
+
+
+class Plan:
+    """How the rules of one op are called, for one choice of inputs that need a gradient.
+
+    Attributes:
+        save: what to keep: indices into (*inputs, out).
+        shapes: (name, input index) of the shapes to note; they join the node's attributes.
+        rows: (input index, rule, arguments) to call; an argument is a pair of a kind and where to find
+            it: "g"; "attr" and a name; "saved" and a position in `Node.saved`.
+    """
+
+    __slots__ = ("rows", "save", "shapes")
+
+    def __init__(self, op: Op, needs: Sequence[bool]):
+        sources = (*op.inputs, "out")
+        past_inputs = len(needs) - len(op.inputs)  # a variadic op has one name for many inputs
+        save: list[int] = []
+        shapes: list[tuple[str, int]] = []
+        rows = []
+        for index, name in enumerate(op.inputs):
+            rule = op.rows.get(name)
+            if rule is None or not (any(needs) if op.variadic else needs[index]):
+                continue
+            arguments: list[tuple[str, Any]] = []
+            for wanted in rule.names:
+                if wanted == "g":
+                    arguments.append(("g", None))
+                elif wanted in op.attrs:
+                    arguments.append(("attr", wanted))
+                elif wanted in sources:
+                    source = sources.index(wanted) + past_inputs
+                    if source not in save:
+                        save.append(source)
+                    arguments.append(("saved", save.index(source)))
+                else:
+                    shapes.append((wanted, op.inputs.index(wanted.removesuffix("_shape"))))
+                    arguments.append(("attr", wanted))
+            rows.append((index, rule.function, tuple(arguments)))
+        self.save, self.shapes, self.rows = tuple(save), tuple(shapes), tuple(rows)
+
+
+class _Rule:
+    """One row: the function and the names of its parameters."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function = function
+        self.names = tuple(inspect.signature(function).parameters)
+
+
+class Op:
+    """A differentiable function; made by `@op`, called like the function it was made of.
+
+    Attributes:
+        name: the function's name.
+        inputs: names of the differentiable inputs; with `variadic`, the one name of all of them.
+        attrs: keyword-only attributes and their defaults.
+        rows: the backward rule of each input that has one.
+        elementwise: inputs broadcast and are promoted to one dtype; the engine un-broadcasts.
+        floating: as well, integers are converted to the default float dtype.
+        view: the result may share the first input's memory.
+        lends: the rules are a user's and may hand out one array twice.
+    """
+
+    lends = False
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        elementwise: bool = False,
+        floating: bool = False,
+        view: bool = False,
+    ):
+        parameters = inspect.signature(function).parameters.values()
+        positional = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.name = function.__name__.rstrip("_")
+        self.forward = function
+        self.inputs = tuple(p.name for p in positional)
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
+        if taken := {"g", "out"}.intersection(self.inputs):
+            raise GraphError(f"{self.name}: an input cannot be called {taken.pop()}; in rules that word has a meaning")
+        self.attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.defaults = {name: value for name, value in self.attrs.items() if value is not inspect.Parameter.empty}
+        self.rows: dict[str, _Rule] = {}
+        self.elementwise, self.floating, self.view = elementwise, floating, view
+        self.plans: dict[int, Plan] = {}
+        self.__doc__, self.__module__, self.__name__ = function.__doc__, function.__module__, self.name
+        registry[self.name] = self
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({', '.join((*self.inputs, *self.attrs))})>"
+
+    def vjp(self, **rules: Callable[..., Any]) -> None:
+        """State the backward rule of each input: a function to the gradient of that input.
+
+        Raises:
+            GraphError: a rule for something that is no input, or a parameter that names nothing.
+        """
+        known = {"g", "out", *self.inputs, *self.attrs, *(f"{name}_shape" for name in self.inputs)}
+        for name, function in rules.items():
+            rule = _Rule(function)
+            if name not in self.inputs:
+                raise GraphError(f"{self.name}.vjp: {name} is no input; the inputs are {', '.join(self.inputs)}")
+            if unknown := set(rule.names) - known:
+                raise GraphError(
+                    f"{self.name}.vjp: the rule of {name} asks for {', '.join(sorted(unknown))}; "
+                    f"it can ask for {', '.join(sorted(known))}"
+                )
+            self.rows[name] = rule
+        self.plans.clear()
+
+    def __call__(self, *inputs: Any, **attrs: Any) -> Tensor:
+        arrays: list[Any] = []
+        parents: list[Node | None] = []
+        needs = 1  # one bit per input that needs a gradient, behind a leading 1 that tells their number
+        for x in inputs:
+            if isinstance(x, _Tensor):
+                node = x.node
+                arrays.append(x.array)
+                parents.append(node)
+                needs = needs * 2 + (node is not None)
+            else:
+                arrays.append(_constant(self, x))
+                parents.append(None)
+                needs *= 2
+        values = promote(self, arrays) if self.elementwise else arrays
+
+        token = _quiet()
+        try:
+            out = self.forward(*values, **attrs)
+        except ValueError:
+            if self.elementwise:
+                _check_broadcast(self, values)
+            raise
+        finally:
+            _restore(token)
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+
+        result = _Tensor(out)
+        if self.view and _shares_memory(out, arrays[0]):
+            result.share(inputs[0])
+        if state.recording and any(parents) and self.rows:
+            plan = self.plans.get(needs)
+            if plan is None:
+                plan = self.plans[needs] = Plan(self, [bit == "1" for bit in bin(needs)[3:]])
+            if plan.rows:
+                everything = (*arrays, out)
+                counters = (*inputs, result)
+                saved, versions = [], []
+                for index in plan.save:
+                    saved.append(everything[index])
+                    if isinstance(counters[index], _Tensor):
+                        counter = counters[index].writes
+                        versions.append((counter, counter[0]))
+                if self.defaults:
+                    attrs = {**self.defaults, **attrs}
+                for name, index in plan.shapes:
+                    attrs[name] = tuple(map(np.shape, arrays)) if self.variadic else np.shape(arrays[index])
+                result.node = Node(
+                    self, tuple(parents), attrs, plan, tuple(saved), tuple(versions), out.shape, out.dtype
+                )
+        return result
+
+
+@overload
+def op(function: Callable[..., Any], /) -> Op: ...
+@overload
+def op(*, elementwise: bool = False, floating: bool = False, view: bool = False) -> Callable[[Callable[..., Any]], Op]: ...
+def op(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make an `Op` of a function on arrays; see the head of this file, and docs/your-own-op.md.
+
+    Args:
+        function: NumPy arrays (or Python numbers) in, one array out; it must not write its inputs.
+        elementwise: inputs broadcast; they are promoted to one dtype as in PyTorch.
+        floating: as well, integers become float32.
+        view: the result may share memory with the first input.
+
+    >>> import numpy as np, tinygrad_cnn as tg
+    >>> @op(elementwise=True)
+    ... def cube(x):
+    ...     return x**3
+    >>> cube.vjp(x=lambda g, x: g * 3 * x * x)
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> cube(x).sum().backward()
+    >>> x.grad
+    tensor([ 3., 12.])
+    """
+    if function is None:
+        return lambda f: Op(f, **options)
+    return Op(function)
+
+
+def _constant(op: Op, x: Any) -> Any:
+    """An input that is no Tensor: a Python number stays weak, an array is taken as it is."""
+    if type(x) in (float, int, bool):
+        return x
+    if isinstance(x, np.generic):
+        x = x.item()  # NumPy's float64 scalars would make float64 of a float32 graph
+    if isinstance(x, (np.ndarray, float, int, bool)):
+        return x
+    raise DtypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.40}; make it a tensor(...) first")
+
+
+def _shares_memory(out: np.ndarray, source: Any) -> bool:
+    return out is source or (out.base is not None and (out.base is source or out.base is source.base))
+
+
+# --- dtypes: PyTorch's promotion -------------------------------------------------------------------
+
+_DEFAULT = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float32)}
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+_FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+
+
+def _join(a: np.dtype, b: np.dtype) -> np.dtype:
+    """The smallest dtype for both; unlike NumPy, an integer never widens a float."""
+    if _RANK[a.kind] == _RANK[b.kind]:
+        return np.promote_types(a, b)
+    return a if _RANK[a.kind] > _RANK[b.kind] else b
+
+
+def promote(op: Op, values: list[Any]) -> list[Any]:
+    """Bring the inputs of an elementwise op to one dtype by PyTorch's rule.
+
+    Arrays with axes decide; 0-d arrays, and then Python numbers, only when of a higher category
+    (bool < integer < float).  https://docs.pytorch.org/docs/stable/tensor_attributes.html
+    """
+    first = values[0].dtype if isinstance(values[0], np.ndarray) else None
+    if first in _FLOATS and all(type(v) in _DEFAULT or v.dtype is first for v in values):
+        return values  # the usual case, decided cheaply
+
+    groups: list[list[np.dtype]] = [[], [], []]
+    for v in values:
+        if isinstance(v, np.ndarray):
+            if v.dtype.kind not in _RANK:
+                raise DtypeError(f"{op.name}: cannot compute with dtype {v.dtype}")
+            groups[v.ndim == 0].append(v.dtype)
+        else:
+            groups[2].append(_DEFAULT[type(v)])
+    dtype: np.dtype | None = None
+    for group in filter(None, groups):
+        candidate = reduce(_join, group)
+        if dtype is None or _RANK[candidate.kind] > _RANK[dtype.kind]:
+            dtype = candidate
+    if op.floating and dtype is not None and dtype.kind != "f":
+        dtype = _DEFAULT[float]
+    return [np.asarray(v, dtype) for v in values]
+
+
+def _check_broadcast(op: Op, values: list[Any]) -> None:
+    """Say which axis does not fit, if that is what NumPy stumbled over."""
+    shapes = [np.shape(v) for v in values]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        for axis in range(1, max(map(len, shapes)) + 1):
+            sizes = sorted({s[-axis] for s in shapes if len(s) >= axis} - {1})
+            if len(sizes) > 1:
+                raise ShapeError(
+                    f"{op.name}: shapes {' and '.join(map(str, shapes))} do not broadcast: axis {-axis} has "
+                    f"sizes {' and '.join(map(str, sizes))}; sizes must be equal or 1 (unsqueeze adds an axis of 1)"
+                ) from None
+
+
+# --- floating point warnings -----------------------------------------------------------------------
+# log(0) is -inf and 0/0 is nan, silently, as in PyTorch.  `np.errstate` says so too, but costs 3
+# microseconds a call against 0.3 for what it does inside.
+
+try:
+    from numpy._core._ufunc_config import _extobj_contextvar, _make_extobj  # type: ignore[attr-defined]
+
+    _silence = _make_extobj(all="ignore")
+
+    def _quiet() -> Any:
+        return _extobj_contextvar.set(_silence)
+
+    _restore = _extobj_contextvar.reset
+except ImportError:  # pragma: no cover - another NumPy
+
+    def _quiet() -> Any:
+        context = np.errstate(all="ignore")
+        context.__enter__()
+        return context
+
+    def _restore(context: Any) -> None:
+        context.__exit__(None, None, None)
+
+

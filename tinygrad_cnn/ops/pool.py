@@ -1,0 +1,53 @@
+"""Pooling: windows are reduced to one value each, and gradients go back to where the values came from."""
+
+from __future__ import annotations
+
+from ..kernels import pool as kernels
+from ..op import op
+
+__all__ = ["gather_windows", "max_pool", "max_pool_winners", "scatter_windows", "window_spread", "window_sum"]
+
+
+@op
+def max_pool(x, *, geom):
+    """The largest value of each window, nan if there is one: x (n, c, *size) -> (n, c, *out)."""
+    return kernels.max_forward(x, geom)
+
+
+@op
+def max_pool_winners(x, y, *, geom):
+    """Which tap of its window gave each maximum y: the first in row-major order.  Flat, so no gradient."""
+    return kernels.winners(x, y, geom)
+
+
+@op
+def scatter_windows(y, *, taps, geom):
+    """Zeros with each y added at its window's chosen tap: y (n, c, *out) -> (n, c, *size)."""
+    return kernels.scatter(y, taps, geom)
+
+
+@op
+def gather_windows(x, *, taps, geom):
+    """The value at each window's chosen tap: x (n, c, *size) -> (n, c, *out); the adjoint of scatter_windows."""
+    return kernels.gather(x, taps, geom)
+
+
+max_pool.vjp(x=lambda g, x, out, geom: scatter_windows(g, taps=max_pool_winners(x, out, geom=geom).array, geom=geom))
+scatter_windows.vjp(y=lambda g, taps, geom: gather_windows(g, taps=taps, geom=geom))
+gather_windows.vjp(x=lambda g, taps, geom: scatter_windows(g, taps=taps, geom=geom))
+
+
+@op
+def window_sum(x, *, geom):
+    """The sum of each window, zeros outside: x (n, c, *size) -> (n, c, *out)."""
+    return kernels.window_sum(x, geom)
+
+
+@op
+def window_spread(y, *, geom):
+    """Each y added to every cell of its window: y (n, c, *out) -> (n, c, *size); the adjoint of window_sum."""
+    return kernels.window_spread(y, geom)
+
+
+window_sum.vjp(x=lambda g, geom: window_spread(g, geom=geom))
+window_spread.vjp(y=lambda g, geom: window_sum(g, geom=geom))

@@ -1,0 +1,184 @@
+"""Ops that move values and compute nothing: each one's rule moves them back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..op import op
+
+__all__ = [
+    "cat", "clone", "expand", "flip", "gather", "getitem", "pad", "permute", "put", "reshape", "scatter_add",
+    "setitem", "sum_to",
+]  # fmt: skip
+
+
+@op
+def clone(x):
+    """The same values in memory of their own."""
+    return x.copy()
+
+
+clone.vjp(x=lambda g: g)
+
+
+@op(view=True)
+def reshape(x, *, shape):
+    """The same values in row-major order under another shape; at most one size may be -1.
+
+    A view where strides allow it, else a copy.
+    """
+    try:
+        return x.reshape(shape)
+    except ValueError:
+        known = math.prod(s for s in shape if s != -1)
+        raise ShapeError(
+            f"reshape: x {x.shape} has {x.size} elements, shape {tuple(shape)} "
+            f"{'needs a multiple of' if -1 in shape else 'needs'} {known}; keep the number of elements"
+        ) from None
+
+
+reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
+
+
+@op(view=True)
+def permute(x, *, dims):
+    """Axes in another order: out[i_d0, i_d1, ...] = x[i_0, i_1, ...]; a view."""
+    return x.transpose(dims)
+
+
+permute.vjp(x=lambda g, dims: permute(g, dims=tuple(int(i) for i in np.argsort(dims))))
+
+
+@op(view=True)
+def expand(x, *, shape):
+    """Repeat along axes of size 1 (and along new leading axes) up to `shape`; a read-only view."""
+    try:
+        return np.broadcast_to(x, shape)
+    except ValueError:
+        raise ShapeError(
+            f"expand: x {x.shape} cannot become {tuple(shape)}; only axes of size 1 can be repeated, "
+            "and sizes are compared from the last axis"
+        ) from None
+
+
+expand.vjp(x=lambda g, x_shape: sum_to(g, shape=x_shape))
+
+
+@op
+def sum_to(x, *, shape):
+    """Sum over the axes along which `shape` would have to be broadcast to x's: the adjoint of expand."""
+    extra = x.ndim - len(shape)
+    axes = tuple(i for i in range(x.ndim) if i < extra or (shape[i - extra] == 1 and x.shape[i] != 1))
+    return x.sum(axes, keepdims=True).reshape(shape)
+
+
+sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
+
+
+@op(view=True)
+def getitem(x, *, index):
+    """x[index] with all of NumPy's indexing; a view for slices and integers, a copy for arrays and masks."""
+    try:
+        return x[index]
+    except IndexError as error:
+        raise ShapeError(f"indexing: x {x.shape}: {error}") from None
+
+
+getitem.vjp(x=lambda g, index, x_shape: put(g, index=index, shape=x_shape))
+
+
+@op
+def put(x, *, index, shape):
+    """Zeros of `shape` with x added at [index], repeated positions adding up: the adjoint of getitem."""
+    out = np.zeros(shape, x.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, (np.ndarray, list)) for part in parts):
+        np.add.at(out, index, x)
+    else:
+        out[index] = x
+    return out
+
+
+put.vjp(x=lambda g, index: getitem(g, index=index))
+
+
+@op
+def setitem(x, y, *, index):
+    """A copy of x with y, broadcast, put at [index]."""
+    out = x.copy()
+    out[index] = y
+    return out
+
+
+setitem.vjp(
+    x=lambda g, index: setitem(g, 0.0, index=index),
+    y=lambda g, index, y_shape: sum_to(getitem(g, index=index), shape=y_shape),
+)
+
+
+@op(view=True)
+def flip(x, *, dims):
+    """Reverse the order along `dims`; its own adjoint."""
+    return np.flip(x, dims)
+
+
+flip.vjp(x=lambda g, dims: flip(g, dims=dims))
+
+
+@op
+def pad(x, *, widths, value=0.0):
+    """Surround with `value`: widths holds one (before, after) pair per axis; negative ones cut off."""
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"pad: x {x.shape} cannot be cut by {widths}; a size would be negative")
+    out = np.full(shape, value, x.dtype)
+    inside = tuple(slice(max(b, 0), n - max(a, 0)) for n, (b, a) in zip(shape, widths, strict=True))
+    kept = tuple(slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape, widths, strict=True))
+    out[inside] = x[kept]
+    return out
+
+
+pad.vjp(x=lambda g, widths: pad(g, widths=tuple((-before, -after) for before, after in widths)))
+
+
+@op
+def cat(*xs, dim):
+    """Put arrays one after another along axis `dim`."""
+    return np.concatenate(xs, dim)
+
+
+def _cut(g: Any, dim: int, xs_shape: tuple[tuple[int, ...], ...]) -> list[Any]:
+    stops = np.cumsum([shape[dim] for shape in xs_shape]).tolist()
+    lead = (slice(None),) * dim
+    return [
+        getitem(g, index=(*lead, slice(stop - shape[dim], stop))) for shape, stop in zip(xs_shape, stops, strict=True)
+    ]
+
+
+cat.vjp(xs=_cut)
+
+
+@op
+def gather(x, *, dim, index):
+    """out[.., i, ..] = x[.., index[.., i, ..], ..] along axis `dim`."""
+    return np.take_along_axis(x[tuple(slice(None) if a == dim else slice(n) for a, n in enumerate(index.shape))], index, dim)
+
+
+gather.vjp(x=lambda g, dim, index, x_shape: scatter_add(g, dim=dim, index=index, shape=x_shape))
+
+
+@op
+def scatter_add(x, *, dim, index, shape):
+    """Zeros of `shape`, out[.., index[.., i, ..], ..] += x[.., i, ..]: the adjoint of gather."""
+    out = np.zeros(shape, x.dtype)
+    where = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    where[dim] = index
+    np.add.at(out, tuple(where), x)
+    return out
+
+
+scatter_add.vjp(x=lambda g, dim, index: gather(g, dim=dim, index=index))

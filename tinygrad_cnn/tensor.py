@@ -1,0 +1,879 @@
+"""The Tensor: an array, its place on the tape, and PyTorch's spellings of the ops.
+
+A method turns PyTorch's arguments (negative axes, optional axes, lists) into an op's and calls it; the
+same functions stand in the package's namespace (`tg.exp(x)` is `x.exp()`).
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from . import engine, op
+from .errors import ArgumentError, DtypeError, GraphError, ShapeError
+from .ops import activation, elementwise, linalg, reduce, shape
+from .tape import Handle, Node, state
+
+__all__ = ["Extreme", "Parameter", "Tensor"]
+
+Dims = int | Sequence[int] | None
+
+
+class Extreme(NamedTuple):
+    """What `x.max(dim)` and `x.min(dim)` return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+class Tensor:
+    """A NumPy array that remembers how it was computed.  Make one with `tensor(...)`.
+
+    Attributes:
+        array: the values.  Write to them through the Tensor (`x[0] = 1`, `x.add_(1)`), so that the tape knows.
+        node: the place on the tape; None if no gradient is wanted.
+        grad: the gradient that backward left here, or None.
+        writes: [how often the memory was written in place, whether other tensors share it].
+
+    >>> import tinygrad_cnn as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "array", "grad", "node", "writes")
+    __array_ufunc__ = None  # so that ndarray * Tensor asks the Tensor
+
+    def __init__(self, array: Any, node: Node | None = None):
+        self.array: np.ndarray = array if type(array) is np.ndarray else np.asarray(array, np.float32)
+        self.node = node
+        self.grad: Tensor | None = None
+        self.writes: list[Any] = [0, False]
+
+    # --- what it is ----------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    def dim(self) -> int:
+        """Number of axes."""
+        return self.array.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one axis."""
+        return self.array.shape if dim is None else self.array.shape[_dim("size", self, dim)]
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.array.size
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow here; it can be set on tensors that were not computed from others."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(wanted)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask for a gradient (or no longer); returns the tensor itself."""
+        if not self.is_leaf:
+            if not requires_grad:
+                raise GraphError(f"requires_grad_: {self.node!r} was computed; use detach() to cut it off the tape")
+        elif not requires_grad:
+            self.node = None
+        elif self.node is None:
+            if self.dtype.kind != "f":
+                raise DtypeError(f"requires_grad_: only floats have gradients, this tensor is {self.dtype}; use .float()")
+            self.node = Node(None, (), {}, None, (), (), self.shape, self.dtype)
+            self.node.sink = weakref.ref(self)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user rather than computed by a recorded op."""
+        return self.node is None or self.node.op is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the op that computed it; None for a leaf."""
+        return None if self.is_leaf else self.node
+
+    def __repr__(self) -> str:
+        a = self.array
+        whole = a.dtype.kind == "f" and bool((np.isfinite(a) & (a == np.trunc(a)) & (np.abs(a) < 1e6)).all())
+        style = {"floatmode": "maxprec"} if whole or a.dtype.kind != "f" else {"floatmode": "fixed"}
+        text = np.array2string(a, separator=", ", prefix="tensor(", precision=4, **style)  # type: ignore[call-overload]
+        if a.dtype not in (np.float32, np.int64, np.bool_):
+            text += f", dtype={a.dtype}"
+        if self.grad_fn is not None:
+            text += f", grad_fn=<{self.grad_fn.op.name}>"  # type: ignore[union-attr]
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        return f"tensor({text})"
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise ShapeError("len: a 0-d tensor has no length; use .item() for its value")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def _value(self, what: str) -> Any:
+        if self.array.size != 1:
+            raise ShapeError(f"{what}: a tensor {self.shape} has {self.numel()} values, not one; reduce or index it first")
+        return self.array.item()
+
+    def item(self) -> Any:
+        """The only value, as a Python number."""
+        return self._value("item")
+
+    def __bool__(self) -> bool:
+        return bool(self._value("bool"))
+
+    def __float__(self) -> float:
+        return float(self._value("float"))
+
+    def __int__(self) -> int:
+        return int(self._value("int"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise DtypeError(f"index: only integer tensors can index, this one is {self.dtype}")
+        return int(self._value("index"))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).array.any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 and spec else repr(self)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.array.tolist()
+
+    # --- arrays and memory -----------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The values as a read-only view: writing behind the tape's back would give wrong gradients.
+
+        Take `.numpy().copy()` to change values of your own, or write through the Tensor.
+        """
+        view = self.array.view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def share(self, other: Tensor) -> None:
+        """Note that the memory is `other`'s: a write through one is a write to both."""
+        self.writes = other.writes
+        self.writes[1] = True
+
+    def detach(self) -> Tensor:
+        """The same memory, off the tape."""
+        out = Tensor(self.array)
+        out.share(self)
+        return out
+
+    @property
+    def data(self) -> Tensor:
+        """`detach()`; assigning replaces the values."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, self.dtype))
+        if value.shape != self.shape and not self.is_leaf:
+            raise ShapeError(f"data: {value.shape} for a computed tensor {self.shape}; the shape must stay")
+        self.array = value.array
+        self.share(value)
+        if self.node is not None:
+            self.node.shape, self.node.dtype = self.shape, self.dtype
+
+    def clone(self) -> Tensor:
+        """A copy; gradients flow through it."""
+        return shape.clone(self)
+
+    def contiguous(self) -> Tensor:
+        """The tensor itself if its memory is in row-major order, else a copy that is."""
+        return self if self.array.flags.c_contiguous else shape.clone(self)
+
+    def is_contiguous(self) -> bool:
+        """Whether the memory is in row-major order."""
+        return self.array.flags.c_contiguous
+
+    def cpu(self) -> Tensor:
+        """The tensor itself; there is no other device."""
+        return self
+
+    def to(self, *args: Any, dtype: Any = None) -> Tensor:
+        """Another dtype: `x.to(tg.float64)`; `x.to(other)` takes another tensor's.  "cpu" is the only device."""
+        for wanted in args:
+            if isinstance(wanted, Tensor):
+                dtype = wanted.dtype
+            elif str(wanted).partition(":")[0] in ("cuda", "mps", "xpu", "meta"):
+                raise ArgumentError(f"to: there is no device {wanted}; tinygrad_cnn runs on the CPU")
+            elif str(wanted) != "cpu":
+                dtype = wanted
+        if dtype is None or np.dtype(dtype) == self.dtype:
+            return self
+        return elementwise.to(self, dtype=np.dtype(dtype))
+
+    def type(self, dtype: Any) -> Tensor:
+        return self.to(dtype)
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.to(np.float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.to(np.float64)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.to(np.int64)
+
+    def int(self) -> Tensor:
+        """As int32."""
+        return self.to(np.int32)
+
+    def bool(self) -> Tensor:
+        """As bool: false where 0."""
+        return self.to(np.bool_)
+
+    def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise GraphError("deepcopy: only leaf tensors can be copied; use x.detach().clone()")
+        twin = _rebuild(self.__class__, self.array.copy(), self.requires_grad)
+        memo[id(self)] = twin
+        if self.grad is not None:
+            twin.grad = Tensor(self.grad.array.copy())
+        return twin
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise GraphError("pickle: only leaf tensors can be pickled; use x.detach()")
+        return _rebuild, (self.__class__, self.array, self.requires_grad)
+
+    # --- the tape ----------------------------------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: builtins.bool | None = None,
+        create_graph: builtins.bool = False,
+        inputs: Sequence[Tensor] | None = None,
+    ) -> None:
+        """Add d(self)/d(leaf) into `.grad` of every leaf; see `autograd.backward`."""
+        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def retain_grad(self) -> None:
+        """Let backward fill in `.grad` here too, though this tensor was computed."""
+        if self.node is None:
+            raise GraphError("retain_grad: this tensor needs no gradient; set requires_grad=True on what it comes from")
+        if self.node.sink is None:
+            self.node.sink = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call `hook(gradient)` once, when the gradient here is complete; what it returns replaces it."""
+        if self.node is None:
+            raise GraphError("register_hook: this tensor needs no gradient; no gradient will pass here")
+        if self.node.hooks is None:
+            self.node.hooks = {}
+        return Handle(self.node.hooks, hook)
+
+    # --- arithmetic --------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return elementwise.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return elementwise.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return elementwise.sub(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return elementwise.sub(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return elementwise.mul(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return elementwise.mul(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return elementwise.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return elementwise.div(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return elementwise.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return elementwise.pow(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return self.matmul(other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return Tensor(np.asarray(other)).matmul(self)
+
+    def __neg__(self) -> Tensor:
+        return elementwise.neg(self)
+
+    def __abs__(self) -> Tensor:
+        return elementwise.abs(self)
+
+    def __eq__(self, other: object) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else elementwise.eq(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else elementwise.ne(self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return elementwise.lt(self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return elementwise.le(self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return elementwise.gt(self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return elementwise.ge(self, other)
+
+    def __and__(self, other: Any) -> Tensor:
+        return _bits("and", np.bitwise_and, self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return _bits("or", np.bitwise_or, self, other)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return _bits("xor", np.bitwise_xor, self, other)
+
+    def __invert__(self) -> Tensor:
+        return _bits("not", np.bitwise_not, self)
+
+    add, sub, mul, pow, neg, abs = __add__, __sub__, __mul__, __pow__, __neg__, __abs__
+    div = true_divide = __truediv__
+    eq, ne, lt, le, gt, ge = __eq__, __ne__, __lt__, __le__, __gt__, __ge__
+
+    def logical_and(self, other: Any) -> Tensor:
+        return elementwise.logical_and(self, other)
+
+    def logical_or(self, other: Any) -> Tensor:
+        return elementwise.logical_or(self, other)
+
+    def logical_xor(self, other: Any) -> Tensor:
+        return elementwise.logical_xor(self, other)
+
+    def logical_not(self) -> Tensor:
+        return elementwise.logical_not(self)
+
+    def exp(self) -> Tensor:
+        """e^x"""
+        return elementwise.exp(self)
+
+    def log(self) -> Tensor:
+        """Natural logarithm; -inf at 0, nan below."""
+        return elementwise.log(self)
+
+    def log1p(self) -> Tensor:
+        """log(1 + x), exact near 0."""
+        return elementwise.log1p(self)
+
+    def sqrt(self) -> Tensor:
+        """Square root; its derivative at 0 is inf."""
+        return elementwise.sqrt(self)
+
+    def erf(self) -> Tensor:
+        """The error function."""
+        return elementwise.erf(self)
+
+    def sign(self) -> Tensor:
+        """-1, 0 or 1."""
+        return elementwise.sign(self)
+
+    def square(self) -> Tensor:
+        """x x"""
+        return self * self
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + e^-x)"""
+        return activation.sigmoid(self)
+
+    def tanh(self) -> Tensor:
+        """Hyperbolic tangent."""
+        return activation.tanh(self)
+
+    def relu(self) -> Tensor:
+        """max(x, 0); its derivative at 0 is 0."""
+        return activation.relu(self)
+
+    def softmax(self, dim: builtins.int) -> Tensor:
+        """e^x / sum e^x along `dim`."""
+        return activation.softmax(_floating("softmax", self), dim=_dim("softmax", self, dim))
+
+    def log_softmax(self, dim: builtins.int) -> Tensor:
+        """log(softmax(x)), stable for large values."""
+        return activation.log_softmax(_floating("log_softmax", self), dim=_dim("log_softmax", self, dim))
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """min(max(x, min), max); bounds are numbers or tensors; the derivative is 1 at a bound."""
+        if isinstance(min, Tensor) or isinstance(max, Tensor):
+            out = self if min is None else elementwise.maximum(self, min)
+            return out if max is None else elementwise.minimum(out, max)
+        return elementwise.clamp(self, min=min, max=max)
+
+    clip = clamp
+
+    def maximum(self, other: Any) -> Tensor:
+        """Elementwise; equal elements share the gradient."""
+        return elementwise.maximum(self, other)
+
+    def minimum(self, other: Any) -> Tensor:
+        """Elementwise; equal elements share the gradient."""
+        return elementwise.minimum(self, other)
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """x where the condition holds, `other` elsewhere."""
+        return elementwise.where(self, other, mask=_mask("where", condition))
+
+    def masked_fill(self, mask: Any, value: Any) -> Tensor:
+        """`value` where the mask is true, x elsewhere."""
+        return elementwise.where(value, self, mask=_mask("masked_fill", mask))
+
+    # --- reductions ----------------------------------------------------------------------------------------
+
+    def sum(self, dim: Dims = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
+        """Sum over all axes, or those of `dim`."""
+        x = self if dtype is None else self.to(dtype)
+        return reduce.sum(x, dim=_dims("sum", x, dim), keepdim=keepdim)
+
+    def mean(self, dim: Dims = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
+        """Mean over all axes, or those of `dim`."""
+        x = self if dtype is None else self.to(dtype)
+        return reduce.mean(x, dim=_dims("mean", x, dim), keepdim=keepdim)
+
+    def var(
+        self, dim: Dims = None, unbiased: builtins.bool = True, keepdim: builtins.bool = False, correction: Any = None
+    ) -> Tensor:
+        """sum (x - mean)^2 / (n - correction)."""
+        correction = builtins.int(unbiased) if correction is None else correction
+        return reduce.var(self, dim=_dims("var", self, dim), correction=correction, keepdim=keepdim)
+
+    def std(
+        self, dim: Dims = None, unbiased: builtins.bool = True, keepdim: builtins.bool = False, correction: Any = None
+    ) -> Tensor:
+        """The square root of `var`."""
+        correction = builtins.int(unbiased) if correction is None else correction
+        return reduce.std(self, dim=_dims("std", self, dim), correction=correction, keepdim=keepdim)
+
+    def amax(self, dim: Dims = (), keepdim: builtins.bool = False) -> Tensor:
+        """Largest element; ties share the gradient."""
+        return reduce.amax(self, dim=_dims("amax", self, dim), keepdim=keepdim)
+
+    def amin(self, dim: Dims = (), keepdim: builtins.bool = False) -> Tensor:
+        """Smallest element; ties share the gradient."""
+        return reduce.amin(self, dim=_dims("amin", self, dim), keepdim=keepdim)
+
+    def max(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
+        """The largest element; with `dim` a pair (values, indices) of the first ones; with a tensor, `maximum`."""
+        if isinstance(dim, Tensor):
+            return self.maximum(dim)
+        return self.amax() if dim is None else self._extreme("max", self.argmax(dim, True), dim, keepdim)
+
+    def min(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
+        """The smallest element; with `dim` a pair (values, indices) of the first ones; with a tensor, `minimum`."""
+        if isinstance(dim, Tensor):
+            return self.minimum(dim)
+        return self.amin() if dim is None else self._extreme("min", self.argmin(dim, True), dim, keepdim)
+
+    def _extreme(self, name: str, indices: Tensor, dim: builtins.int, keepdim: builtins.bool) -> Extreme:
+        values = self.gather(dim, indices)
+        return Extreme(values, indices) if keepdim else Extreme(values.squeeze(dim), indices.squeeze(dim))
+
+    def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+        """Index of the first largest element."""
+        return reduce.argmax(self, dim=None if dim is None else _dim("argmax", self, dim), keepdim=keepdim)
+
+    def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+        """Index of the first smallest element."""
+        return reduce.argmin(self, dim=None if dim is None else _dim("argmin", self, dim), keepdim=keepdim)
+
+    def logsumexp(self, dim: Dims, keepdim: builtins.bool = False) -> Tensor:
+        """log sum e^x, stable."""
+        return reduce.logsumexp(self, dim=_dims("logsumexp", self, dim), keepdim=keepdim)
+
+    def any(self, dim: Dims = None, keepdim: builtins.bool = False) -> Tensor:
+        """Whether some element is true."""
+        return Tensor(np.asarray(np.any(self.array, _dims("any", self, dim), keepdims=keepdim)))
+
+    def all(self, dim: Dims = None, keepdim: builtins.bool = False) -> Tensor:
+        """Whether all elements are true."""
+        return Tensor(np.asarray(np.all(self.array, _dims("all", self, dim), keepdims=keepdim)))
+
+    # --- shapes --------------------------------------------------------------------------------------------
+
+    def reshape(self, *shape_: Any) -> Tensor:
+        """The same values in row-major order; one size may be -1."""
+        return shape.reshape(self, shape=_sizes("reshape", shape_))
+
+    view = reshape
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """Reshape like `other`."""
+        return self.reshape(other.shape)
+
+    def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
+        """Merge the axes from start_dim to end_dim into one."""
+        if self.ndim == 0:
+            return self.reshape(1)
+        start, end = _dim("flatten", self, start_dim), _dim("flatten", self, end_dim)
+        if start > end:
+            raise ArgumentError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
+        s = self.shape
+        return self if start == end else self.reshape(*s[:start], math.prod(s[start : end + 1]), *s[end + 1 :])
+
+    def permute(self, *dims: Any) -> Tensor:
+        """The axes in another order."""
+        order = tuple(_dim("permute", self, d) for d in _sizes("permute", dims))
+        if sorted(order) != list(range(self.ndim)):
+            raise ArgumentError(f"permute: {order} does not name each of the {self.ndim} axes of x {self.shape} once")
+        return shape.permute(self, dims=order)
+
+    def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """Swap two axes."""
+        order = list(range(self.ndim))
+        a, b = _dim("transpose", self, dim0), _dim("transpose", self, dim1)
+        order[a], order[b] = order[b], order[a]
+        return shape.permute(self, dims=tuple(order))
+
+    def movedim(self, source: Any, destination: Any) -> Tensor:
+        """Move axes to other places; the others keep their order."""
+        src = [_dim("movedim", self, d) for d in _sizes("movedim", (source,))]
+        dst = [_dim("movedim", self, d) for d in _sizes("movedim", (destination,))]
+        order = [d for d in range(self.ndim) if d not in src]
+        for d, s in sorted(zip(dst, src, strict=True)):
+            order.insert(d, s)
+        return shape.permute(self, dims=tuple(order))
+
+    def t(self) -> Tensor:
+        """The transposed matrix."""
+        if self.ndim > 2:
+            raise ShapeError(f"t: x {self.shape} has more than 2 axes; use transpose(dim0, dim1)")
+        return self if self.ndim < 2 else self.transpose(0, 1)
+
+    @property
+    def T(self) -> Tensor:
+        return shape.permute(self, dims=tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        return linalg.mT(self)
+
+    def expand(self, *sizes: Any) -> Tensor:
+        """Repeat along axes of size 1, without copying; -1 keeps a size."""
+        wanted = _sizes("expand", sizes)
+        own = (1,) * (len(wanted) - self.ndim) + self.shape
+        return shape.expand(self, shape=tuple(n if m == -1 else m for m, n in zip(wanted, own, strict=False)))
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Expand to the shape of `other`."""
+        return self.expand(other.shape)
+
+    def squeeze(self, dim: Dims = None) -> Tensor:
+        """Drop axes of size 1: all, or those of `dim` that have size 1."""
+        dims = _dims("squeeze", self, dim)
+        return self.reshape([n for axis, n in enumerate(self.shape) if n != 1 or axis not in dims])
+
+    def unsqueeze(self, dim: builtins.int) -> Tensor:
+        """Insert an axis of size 1."""
+        if not -self.ndim - 1 <= dim <= self.ndim:
+            raise ShapeError(f"unsqueeze: dim {dim} is not in [{-self.ndim - 1}, {self.ndim}] for x {self.shape}")
+        at = dim % (self.ndim + 1)
+        return self.reshape(*self.shape[:at], 1, *self.shape[at:])
+
+    def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Pieces of one size (the last may be smaller), or of the sizes given."""
+        axis = _dim("split", self, dim)
+        n, sizes = self.shape[axis], split_size_or_sections
+        if isinstance(sizes, builtins.int):
+            if sizes <= 0:
+                raise ArgumentError(f"split: pieces of size {sizes}; a size must be positive")
+            sizes = [builtins.min(sizes, n - start) for start in range(0, n, sizes)] or [0]
+        if builtins.sum(sizes) != n or builtins.min(sizes) < 0:
+            raise ShapeError(f"split: sizes {list(sizes)} do not add up to {n}, the size of axis {axis} of x {self.shape}")
+        lead, start, pieces = (slice(None),) * axis, 0, []
+        for size in sizes:
+            pieces.append(shape.getitem(self, index=(*lead, slice(start, start + size))))
+            start += size
+        return tuple(pieces)
+
+    def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """At most `chunks` pieces of equal size, the last possibly smaller."""
+        if chunks <= 0:
+            raise ArgumentError(f"chunk: {chunks} chunks; a positive number is needed")
+        return self.split(builtins.max(1, -(-self.shape[_dim("chunk", self, dim)] // chunks)), dim)
+
+    def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """The slices along an axis, which disappears."""
+        lead = (slice(None),) * _dim("unbind", self, dim)
+        return tuple(self[(*lead, i)] for i in range(self.shape[dim]))
+
+    def flip(self, *dims: Any) -> Tensor:
+        """Reverse the order along axes."""
+        return shape.flip(self, dims=tuple(_dim("flip", self, d) for d in _sizes("flip", dims)))
+
+    def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
+        """out[.., i, ..] = x[.., index[.., i, ..], ..]."""
+        axis, where = _dim("gather", self, dim), _indices("gather", index)
+        if where.ndim != self.ndim or builtins.any(
+            m > n for a, (m, n) in enumerate(zip(where.shape, self.shape, strict=False)) if a != axis
+        ):
+            raise ShapeError(f"gather: index {where.shape} must have the axes of x {self.shape}, none larger except axis {axis}")
+        _in_range("gather", where, self.shape[axis])
+        return shape.gather(self, dim=axis, index=where)
+
+    def matmul(self, other: Any) -> Tensor:
+        """Matrix product; leading axes broadcast, a 1-d tensor is a row on the left and a column on the right."""
+        if not isinstance(other, Tensor):
+            other = Tensor(np.asarray(other))
+        if self.ndim == 0 or other.ndim == 0:
+            raise ShapeError(f"matmul: x {self.shape} and y {other.shape} need at least one axis each; use * for numbers")
+        if self.dtype != other.dtype:
+            raise DtypeError(f"matmul: x is {self.dtype}, y is {other.dtype}; convert one with .to(dtype)")
+        x = self.reshape(1, -1) if self.ndim == 1 else self
+        y = other.reshape(-1, 1) if other.ndim == 1 else other
+        out = linalg.matmul(x, y)
+        if other.ndim == 1:
+            out = out.squeeze(-1)
+        return out.squeeze(-1 if other.ndim == 1 else -2) if self.ndim == 1 else out
+
+    mm = bmm = matmul
+
+    # --- indexing and in-place -------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return shape.getitem(self, index=_index(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        index = _index(index)
+        if self._recorded_with(value):
+            self._become(shape.setitem(self, value, index=index))
+            return
+        value = value.array if isinstance(value, Tensor) else value
+        try:
+            self._writable()[index] = value
+        except (IndexError, ValueError) as error:
+            raise ShapeError(f"assignment: x {self.shape}, value {np.shape(value)}: {error}") from None
+
+    def _recorded_with(self, *others: Any) -> builtins.bool:
+        """Whether an in-place step has to go on the tape; refuses those that would leave it wrong."""
+        needs = self.requires_grad or builtins.any(isinstance(o, Tensor) and o.requires_grad for o in others)
+        if not (state.recording and needs):
+            return False
+        if self.requires_grad and self.is_leaf:
+            raise GraphError(
+                "in place: a leaf that requires grad cannot be changed while recording; use `with no_grad():`, "
+                "or compute a new tensor (x = x + 1)"
+            )
+        if self.writes[1]:
+            raise GraphError(
+                "in place: this tensor shares memory with another (a view, or detach()), whose place on the tape "
+                "would become wrong; compute a new tensor (x = x + 1)"
+            )
+        return True
+
+    def _become(self, result: Tensor) -> Self:
+        if result.shape != self.shape or result.dtype != self.dtype:
+            raise ShapeError(
+                f"in place: the result {result.shape} {result.dtype} does not fit into {self.shape} {self.dtype}; "
+                "compute a new tensor instead"
+            )
+        self.array, self.node, self.writes = result.array, result.node, result.writes
+        return self
+
+    def _writable(self) -> np.ndarray:
+        if not self.array.flags.writeable:
+            raise GraphError("in place: this tensor is an expanded or read-only view; use .clone() first")
+        self.writes[0] += 1
+        return self.array
+
+    def _in_place(self, function: Callable[..., Tensor], *others: Any) -> Self:
+        if self._recorded_with(*others):
+            return self._become(function(self, *others))
+        result = function(self, *others)
+        if result.shape != self.shape or not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            return self._become(result)
+        self._writable()[...] = result.array
+        return self
+
+    def add_(self, other: Any, *, alpha: Any = 1) -> Self:
+        """x += alpha other"""
+        return self._in_place(elementwise.add, other if alpha == 1 else other * alpha)
+
+    def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
+        """x -= alpha other"""
+        return self._in_place(elementwise.sub, other if alpha == 1 else other * alpha)
+
+    def mul_(self, other: Any) -> Self:
+        """x *= other"""
+        return self._in_place(elementwise.mul, other)
+
+    def div_(self, other: Any) -> Self:
+        """x /= other"""
+        return self._in_place(elementwise.div, other)
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Self:
+        """Clamp in place."""
+        return self._in_place(lambda x: x.clamp(min, max))
+
+    def copy_(self, other: Any) -> Self:
+        """Take over the values of `other`, broadcast and converted."""
+        self[...] = other.to(self.dtype) if isinstance(other, Tensor) else other
+        return self
+
+    def fill_(self, value: Any) -> Self:
+        """Set every element."""
+        return self.copy_(value)
+
+    def zero_(self) -> Self:
+        """Set every element to 0."""
+        return self.copy_(0)
+
+    __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
+
+
+class Parameter(Tensor):
+    """A tensor that a Module learns: found by `parameters()`, requires a gradient.
+
+    >>> import tinygrad_cnn as tg
+    >>> tg.nn.Parameter(tg.zeros(2))
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        source = data if isinstance(data, Tensor) else Tensor(data)
+        super().__init__(source.array)
+        self.share(source)
+        self.writes[1] = False  # the source is usually dropped at once
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+op.bind(Tensor)
+
+
+def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
+    return cls(array).requires_grad_(requires_grad)
+
+
+# --- arguments ---------------------------------------------------------------------------------------------
+
+
+def _dim(name: str, x: Tensor, dim: Any) -> int:
+    """One axis, counted from the front."""
+    n = max(x.ndim, 1)
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+        raise DtypeError(f"{name}: dim is {dim!r}; an axis is an integer")
+    if not -n <= dim < n:
+        raise ShapeError(f"{name}: dim {dim} is not in [{-n}, {n - 1}], the axes of x {x.shape}")
+    return int(dim) % n
+
+
+def _dims(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
+    """A set of axes in ascending order; None and () mean all."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return tuple(range(x.ndim))
+    dims = sorted(_dim(name, x, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
+    if len(set(dims)) < len(dims):
+        raise ArgumentError(f"{name}: an axis appears twice in dim={dim} (x {x.shape})")
+    return tuple(dims) if x.ndim else ()
+
+
+def _sizes(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` alike."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    try:
+        return tuple(s.__index__() for s in sizes)
+    except AttributeError:
+        raise DtypeError(f"{name}: sizes and axes are integers, not {sizes!r}") from None
+
+
+def _index(index: Any) -> Any:
+    """Tensors inside an index become arrays."""
+    if isinstance(index, tuple):
+        return tuple(map(_index, index))
+    if isinstance(index, list):
+        return np.asarray(index) if index else np.zeros(0, np.int64)
+    if not isinstance(index, Tensor):
+        return index
+    if index.dtype.kind == "f":
+        raise DtypeError(f"indexing: an index is made of integers or bools, not {index.dtype}; use .long() or a comparison")
+    return index.array
+
+
+def _indices(name: str, index: Any) -> np.ndarray:
+    array = np.asarray(index)
+    if array.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: the index is {array.dtype}; it must be made of integers (use .long())")
+    return array
+
+
+def _in_range(name: str, index: np.ndarray, n: int) -> None:
+    if index.size and (index.min() < 0 or index.max() >= n):
+        raise ArgumentError(f"{name}: indices run from {index.min()} to {index.max()}, the axis has 0 to {n - 1}")
+
+
+def _mask(name: str, mask: Any) -> np.ndarray:
+    array = np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise DtypeError(f"{name}: the condition is {array.dtype}; it must be bool (compare, or use .bool())")
+    return array
+
+
+def _floating(name: str, x: Tensor) -> Tensor:
+    if x.dtype.kind != "f":
+        raise DtypeError(f"{name}: x is {x.dtype}; floats are needed (use .float())")
+    return x
+
+
+def _bits(name: str, function: np.ufunc, *operands: Any) -> Tensor:
+    arrays = [x.array if isinstance(x, Tensor) else x for x in operands]
+    try:
+        return Tensor(np.asarray(function(*arrays)))
+    except TypeError:
+        kinds = " and ".join(str(np.asarray(a).dtype) for a in arrays)
+        raise DtypeError(f"{name}: works on bools and integers, not {kinds}; compare first") from None
