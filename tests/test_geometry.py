@@ -176,7 +176,7 @@ def pool(x=X, kernel=2, **options):
         (lambda: conv((2, 3, 4), (1, 3, 5)), ShapeError, "conv1d: along L a window spans 5"),
         (lambda: pool(kernel=9), ShapeError, "max_pool2d: along H a window spans 9 (kernel 9, dilation 1), the padded image only 8"),
         (lambda: pool(kernel=12, stride=2, ceil_mode=True), ShapeError, "along H a window spans 12"),
-        (lambda: pool((1, 1, 2, 2), dilation=4, padding=2), ShapeError, "along H a window of dilation 4 sees only padding (x (1, 1, 2, 2)); dilate by at most 2"),
+        (lambda: pool((1, 1, 2, 2), dilation=4, padding=2), ShapeError, "along H a window sees only padding (x (1, 1, 2, 2), dilation 4); dilate by 2 or less"),
         # transposed
         (lambda: transposed(output_padding=1), ArgumentError, "conv_transpose2d: output_padding 1 along H must be less than the stride or the dilation, here at most 0"),
         (lambda: transposed(stride=2, output_padding=(0, 2)), ArgumentError, "output_padding 2 along W must be less than"),

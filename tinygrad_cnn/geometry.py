@@ -255,7 +255,7 @@ def pool_geometry(
     for axis, (n, f, s, (before, _), d, n_out) in zip(_names(axes), geom.axes(), strict=True):
         if any(all(not 0 <= s * i + d * a - before < n for a in range(f)) for i in range(n_out)):
             raise ShapeError(
-                f"{op}: along {axis} a window of dilation {d} sees only padding (x {x}); dilate by at most {n}"
+                f"{op}: along {axis} a window sees only padding (x {x}, dilation {d}); dilate by {n} or less"
             )
     return geom
 
