@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_cnn import serialization
+from tinygrad_cnn.creation import from_numpy
 from tinygrad_cnn.errors import ArgumentError, DtypeError, FileFormatError
 from tinygrad_cnn.files import atomic_write
 from tinygrad_cnn.random import Generator
 from tinygrad_cnn.serialization import load, save
-from tinygrad_cnn.tensor import Tensor, from_numpy
+from tinygrad_cnn.tensor import Tensor
 
 SUFFIXES = [".npz", ".safetensors"]
 both = pytest.mark.parametrize("suffix", SUFFIXES)
@@ -62,7 +63,7 @@ def same(a, b):
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
-        return math.copysign(1, a) == math.copysign(1, b) and (a == b or (a != a and b != b)) or a != a != b
+        return (a, math.copysign(1, a)) == (b, math.copysign(1, b)) or (math.isnan(a) and math.isnan(b))
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):

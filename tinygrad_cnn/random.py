@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_cnn.errors import ArgumentError, DtypeError
+from .errors import ArgumentError, DtypeError
 
 if TYPE_CHECKING:
     from numpy.random import Generator as NumpyGenerator

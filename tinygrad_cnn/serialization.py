@@ -23,9 +23,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinygrad_cnn.errors import ArgumentError, DtypeError, FileFormatError
-from tinygrad_cnn.files import atomic_write
-from tinygrad_cnn.tensor import Tensor, from_numpy
+from .creation import from_numpy
+from .errors import ArgumentError, DtypeError, FileFormatError
+from .files import atomic_write
+from .tensor import Tensor
 
 __all__ = ["load", "save"]
 
@@ -43,7 +44,6 @@ DTYPES = {
     "F16": "<f2",
     "F32": "<f4",
     "F64": "<f8",
-    "C64": "<c8",
 }
 NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 SKELETON = "tinygrad_cnn"
@@ -134,7 +134,7 @@ def _skeleton(value: Any, where: str, name: str, tensors: dict[str, np.ndarray],
         return float(value) if math.isfinite(value) else {"float": str(float(value))}
     if not isinstance(value, (Mapping, list, tuple)):
         raise DtypeError(
-            f"save: the value at {where or 'the top'} is a {type(value).__name__}, which only pickle could hold; "
+            f"save: the value at {where or 'the top'} is a {type(value).__name__}, which needs pickle; "
             "use Tensors, arrays, numbers, strings, None, and dicts, lists and tuples of them"
         )
     if id(value) in outer:
@@ -198,7 +198,7 @@ def _put_together(text: str, tensors: dict[str, Tensor], path: str) -> Any:
 
 def _storable(value: Tensor | np.ndarray, where: str) -> np.ndarray:
     array = np.asarray(value.array if isinstance(value, Tensor) else value)
-    little = array.dtype.newbyteorder("<") if array.dtype.kind in "biufc" else array.dtype
+    little = array.dtype.newbyteorder("<") if array.dtype.kind in "biuf" else array.dtype
     if little not in NAMES:
         raise DtypeError(
             f"save: the array at {where or 'the top'} is {array.dtype}, which neither format stores; "
@@ -302,7 +302,7 @@ def _parse_npy(data: bytes, what: str) -> np.ndarray:
         shape, fortran, dtype = headers[np.lib.format.read_magic(stream)](stream)
     except Exception as error:  # numpy evaluates the header as a literal: anything may come of that
         raise FileFormatError(f"{what} has a damaged header ({error}); {CURE}") from None
-    if dtype.kind not in "biufc" or dtype.hasobject:
+    if dtype.kind not in "biuf" or dtype.hasobject:
         raise FileFormatError(f"{what} holds {dtype}, not numbers, and is not opened; store numbers only")
     return _array(memoryview(data)[stream.tell() :], dtype, shape, "F" if fortran else "C", what)
 
@@ -371,7 +371,7 @@ def read_safetensors(file: BinaryIO, path: str) -> tuple[dict[str, np.ndarray], 
         end = stop
     if end != size - 8 - length:
         raise FileFormatError(
-            f"{path}: truncated or too long: its tensors need {end} bytes and it has {size - 8 - length}; {CURE}"
+            f"{path}: truncated or too long: its tensors need {end} bytes, it has {size - 8 - length}; {CURE}"
         )
     tensors = {}
     for name, (dtype, shape, start, stop) in spans.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tinygrad_cnn.data import transforms
-from tinygrad_cnn.data.collate import default_collate
-from tinygrad_cnn.data.dataset import Dataset, Subset, TensorDataset, random_split
-from tinygrad_cnn.data.download import download
-from tinygrad_cnn.data.idx import read_idx
-from tinygrad_cnn.data.loader import DataLoader
-from tinygrad_cnn.data.mnist import MNIST, FashionMNIST
+from . import transforms
+from .collate import default_collate
+from .dataset import Dataset, Subset, TensorDataset, random_split
+from .download import download
+from .idx import read_idx
+from .loader import DataLoader
+from .mnist import MNIST, FashionMNIST
 
 __all__ = [
     "MNIST",

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.errors import DtypeError, ShapeError
-from tinygrad_cnn.tensor import Tensor, from_numpy
+from ..creation import from_numpy
+from ..errors import DtypeError, ShapeError
+from ..tensor import Tensor
 
 __all__ = ["default_collate", "fetch_items", "try_batch"]
 
@@ -86,7 +87,7 @@ def _batches_itself(cls: type) -> bool:
 def _stack(batch: Sequence[Any]) -> np.ndarray:
     arrays = [np.asarray(item.array if isinstance(item, Tensor) else item) for item in batch]
     for i, array in enumerate(arrays):
-        if array.dtype.kind not in "biufc":
+        if array.dtype.kind not in "biuf":
             raise DtypeError(
                 f"default_collate: item {i} is a {type(batch[i]).__name__}, which does not become a Tensor; "
                 "return Tensors, arrays, numbers, strings, or pass DataLoader a collate_fn"

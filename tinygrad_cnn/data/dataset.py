@@ -15,10 +15,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tinygrad_cnn.data.collate import try_batch
-from tinygrad_cnn.errors import ArgumentError, ShapeError
-from tinygrad_cnn.random import Generator, numpy_generator
-from tinygrad_cnn.tensor import Tensor, from_numpy
+from ..creation import from_numpy
+from ..errors import ArgumentError, ShapeError
+from ..random import Generator, numpy_generator
+from ..tensor import Tensor
+from .collate import try_batch
 
 __all__ = ["Dataset", "Subset", "TensorDataset", "random_split"]
 
@@ -113,16 +114,17 @@ def random_split(
     n = len(dataset)
     if any(length < 0 for length in lengths):
         raise ArgumentError(f"random_split: lengths must not be negative; they are {list(lengths)}")
-    counts = list(lengths)
     if math.isclose(math.fsum(lengths), 1):
         counts = [math.floor(n * fraction) for fraction in lengths]
         for i in range(n - sum(counts)):
             counts[i % len(counts)] += 1
-    if sum(counts) != n or any(count != int(count) for count in counts):
+    elif math.fsum(lengths) == n and all(length == int(length) for length in lengths):
+        counts = [int(length) for length in lengths]
+    else:
         raise ArgumentError(
             f"random_split: lengths {list(lengths)} add up to {sum(lengths)}, the data set has {n} items; "
             "use integers that add up to that, or fractions that add up to 1"
         )
     order = numpy_generator(generator).permutation(n)
-    ends = np.cumsum([int(count) for count in counts])[:-1]
+    ends = np.cumsum(counts)[:-1]
     return [Subset(dataset, part) for part in np.split(order, ends)]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinygrad_cnn.errors import ArgumentError, DownloadError
-from tinygrad_cnn.files import atomic_write
+from ..errors import ArgumentError, DownloadError
+from ..files import atomic_write
 
 __all__ = ["download", "sha256_of"]
 
@@ -139,7 +139,7 @@ def _read(response: Any, received: int) -> bytes:
     import http.client
 
     try:
-        return response.read(CHUNK)
+        return response.read1(CHUNK)  # what there is, so that the bar moves
     except TimeoutError as failure:
         raise _Failure(f"the server fell silent after {received} bytes") from failure
     except (OSError, http.client.HTTPException) as failure:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from tinygrad_cnn.errors import FileFormatError
+from ..errors import FileFormatError
 
 __all__ = ["read_idx"]
 

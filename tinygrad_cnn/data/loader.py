@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.data.collate import default_collate, fetch_items, try_batch
-from tinygrad_cnn.errors import ArgumentError
-from tinygrad_cnn.random import Generator, numpy_generator, seeded
+from ..errors import ArgumentError
+from ..random import Generator, numpy_generator, seeded
+from .collate import default_collate, fetch_items, try_batch
 
 __all__ = ["DataLoader"]
 

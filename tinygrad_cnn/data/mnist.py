@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_cnn.data.dataset import Dataset
-from tinygrad_cnn.data.download import download as fetch
-from tinygrad_cnn.data.idx import read_idx
-from tinygrad_cnn.errors import ArgumentError, FileFormatError
-from tinygrad_cnn.tensor import Tensor, from_numpy
+from ..creation import from_numpy
+from ..errors import ArgumentError, FileFormatError
+from ..tensor import Tensor
+from .dataset import Dataset
+from .download import download as fetch
+from .idx import read_idx
 
 __all__ = ["MNIST", "FashionMNIST"]
 
@@ -133,23 +134,7 @@ class MNIST(Dataset[tuple[Any, Any]]):
         )
 
     def _read(self, root: Path, download: bool, mirrors: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        names = [name for name in self.files if name.startswith("train" if self.train else "t10k")]
-        for folder in self.folders:
-            paths = [_existing(root / folder, name) for name in names]
-            if all(paths):
-                break
-        else:
-            if not download:
-                raise ArgumentError(
-                    f"{type(self).__name__}: no {' and '.join(names)} (gzipped or not) in {root}, nor in its "
-                    f"{', '.join(self.folders[1:])}; pass download=True to fetch them, or another root"
-                )
-            folder = root / self.folders[1]
-            paths = [
-                fetch([m.rstrip("/") + "/" + name for m in mirrors], folder / name, *self.files[name])
-                for name in names
-            ]
-        images_path, labels_path = paths
+        images_path, labels_path = self._paths(root, download, mirrors)
         images, labels = read_idx(images_path), read_idx(labels_path)
         if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
             raise FileFormatError(
@@ -167,6 +152,24 @@ class MNIST(Dataset[tuple[Any, Any]]):
                 "give the folder of the original files"
             )
         return images, labels.astype(np.int64)
+
+    def _paths(self, root: Path, download: bool, mirrors: Sequence[str]) -> list[Path]:
+        """The files of images and of labels, downloaded if need be."""
+        names = [name for name in self.files if name.startswith("train" if self.train else "t10k")]
+        for folder in self.folders:
+            found = [_existing(root / folder, name) for name in names]
+            if None not in found:
+                return [path for path in found if path is not None]
+        if not download:
+            raise ArgumentError(
+                f"{type(self).__name__}: no {' and '.join(names)} (gzipped or not) in {root}, nor in its "
+                f"{', '.join(self.folders[1:])}; pass download=True to fetch them, or another root"
+            )
+        target = root / self.folders[1]
+        return [
+            fetch([f"{mirror.rstrip('/')}/{name}" for mirror in mirrors], target / name, *self.files[name])
+            for name in names
+        ]
 
 
 class FashionMNIST(MNIST):

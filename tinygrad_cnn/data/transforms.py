@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.errors import ArgumentError, DtypeError, ShapeError
-from tinygrad_cnn.random import Generator, numpy_generator
-from tinygrad_cnn.tensor import Tensor, from_numpy
+from ..creation import from_numpy
+from ..errors import ArgumentError, DtypeError, ShapeError
+from ..random import Generator, numpy_generator
+from ..tensor import Tensor
 
 __all__ = ["Compose", "Normalize", "RandomCrop", "RandomHorizontalFlip", "ToTensor"]
 
