@@ -172,21 +172,24 @@ class RandomCrop:
     def __call__(self, image: Tensor) -> Tensor:
         x = _pixels(image, "RandomCrop")
         left, top, right, bottom = self.padding
-        if any(self.padding):
-            widths = [(0, 0)] * (x.ndim - 2) + [(top, bottom), (left, right)]
-            x = np.pad(x, widths, constant_values=self.fill)
-        rooms = [have - want for have, want in zip(x.shape[-2:], self.size, strict=True)]
-        if min(rooms) < 0:
+        (h, w), (wanted_h, wanted_w) = x.shape[-2:], self.size
+        padded_h, padded_w = h + top + bottom, w + left + right
+        if wanted_h > padded_h or wanted_w > padded_w:
             raise ShapeError(
-                f"RandomCrop: the window {self.size} is larger than the padded image {x.shape[-2:]}; "
+                f"RandomCrop: the window {self.size} is larger than the padded ({padded_h}, {padded_w}) image; "
                 "make size smaller or padding larger"
             )
+        if any(self.padding):
+            padded = np.full((*x.shape[:-2], padded_h, padded_w), self.fill, x.dtype)
+            padded[..., top : top + h, left : left + w] = x
+            x = padded
         draw = numpy_generator(self.generator)
-        places = [draw.integers(room + 1, size=x.shape[:-3]) for room in rooms]
-        windows = np.lib.stride_tricks.sliding_window_view(x, self.size, axis=(-2, -1))
+        rows = draw.integers(padded_h - wanted_h + 1, size=x.shape[:-3])
+        columns = draw.integers(padded_w - wanted_w + 1, size=x.shape[:-3])
         if x.ndim == 3:
-            return from_numpy(windows[:, places[0], places[1]].copy())
-        return from_numpy(windows[np.arange(len(x)), :, places[0], places[1]])
+            return from_numpy(x[:, rows : rows + wanted_h, columns : columns + wanted_w].copy())
+        windows = np.lib.stride_tricks.sliding_window_view(x, self.size, axis=(-2, -1))
+        return from_numpy(windows[np.arange(len(x)), :, rows, columns])
 
     def __repr__(self) -> str:
         return f"RandomCrop(size={self.size}, padding={self.padding})"
