@@ -448,7 +448,7 @@ IMAGE = np.zeros((3, 8, 8), np.float32)
         (
             lambda: transforms.RandomCrop(11, 1)(from_numpy(IMAGE)),
             ShapeError,
-            r"than the padded \(10, 10\)",
+            r"exceeds the padded \(10, 10\)",
         ),
         (lambda: transforms.RandomCrop(4)(IMAGE), DtypeError, r"put ToTensor\(\) before"),
         (lambda: transforms.RandomCrop(4)(from_numpy(IMAGE[0])), ShapeError, r"expected \(C, H, W\)"),

@@ -176,7 +176,7 @@ class RandomCrop:
         padded_h, padded_w = h + top + bottom, w + left + right
         if wanted_h > padded_h or wanted_w > padded_w:
             raise ShapeError(
-                f"RandomCrop: the window {self.size} is larger than the padded ({padded_h}, {padded_w}) image; "
+                f"RandomCrop: the window {self.size} exceeds the padded ({padded_h}, {padded_w}) image; "
                 "make size smaller or padding larger"
             )
         if any(self.padding):
