@@ -50,7 +50,7 @@ _HEAD = """digraph {title} {{
 nodesep=0.3 ranksep=0.28 pad=0.15 tooltip={title}]
   node [shape=box style="rounded,filled" fontname=Arial fontsize=12 fontcolor="#1f2328" height=0.34 \
 margin="0.14,0.06" penwidth=1.2]
-  edge [fontname=Arial fontsize=9 fontcolor="#7a828c" color="#7a828c" arrowsize=0.6 penwidth=1.1]
+  edge [fontname=Arial fontsize=9 fontcolor="#6b7280" color="#6b7280" arrowsize=0.6 penwidth=1.1]
 """
 
 _SPATIAL = {
@@ -291,46 +291,50 @@ class _Sketch:
     # --- nodes and edges ---------------------------------------------------------------------------
 
     def _draw_op(self, node: Node, is_output: bool) -> None:
-        edges: list[tuple[str, str, str]] = []
-        left_and_right: list[str] = []
-        main: list[str] = []
+        beside: dict[str, str] = {}  # parameters on the op's own level: ids and statements
+        edges: list[tuple[str, str, str]] = []  # where from, style, tooltip
+        main: list[str] = []  # where data comes from, as opposed to parameters
+        shown = set()
         for index, parent in enumerate(node.parents):
             if parent is not None and parent.op is not None:
-                main.append(self.ids[parent])
-                gap = "  " if self.direction == "TB" else ""  # keeps the label off the line
-                edges.append((self.ids[parent], f'label="{gap}{_dims(parent.shape)}" ', _flow(parent)))
-                continue
-            source = self.sources.get(self._key(node, index))
-            if source is None:
-                continue
-            label, style, tooltip = self._describe(source)
-            if source.learned and source.uses == 1 and len(left_and_right) < 2:
-                source.drawn, statement = self._node(label, style, tooltip)
-                left_and_right.append(statement)
+                tail, style = self.ids[parent], ""
+                if parent.shape not in shown:
+                    gap = "  " if self.direction == "TB" else ""  # keeps the label off the line
+                    style = f'label="{gap}{_dims(parent.shape)}" '
+                if cast(Op, node.op).elementwise:
+                    shown.add(parent.shape)  # once is enough
+                main.append(tail)
+                edges.append((tail, style, _flow(parent)))
+            elif source := self.sources.get(self._key(node, index)):
+                label, style, tooltip = self._describe(source)
+                if source.learned and source.uses == 1 and len(beside) < 2:
+                    source.drawn, statement = self._node(label, style, tooltip)
+                    beside[source.drawn] = statement
+                elif not source.drawn:
+                    lane = None if source.learned else self._lane([])[1]
+                    source.drawn = self._draw(self._box(source.home), label, style, tooltip, lane)
+                if not source.learned:
+                    main.append(source.drawn)
                 edges.append((source.drawn, "", tooltip))
-                continue
-            if not source.drawn:
-                lane = None if source.learned else self._lane([])[1]
-                source.drawn = self._draw(self._box(source.home), label, style, tooltip, lane)
-            if not source.learned:
-                main.append(source.drawn)
-            edges.append((source.drawn, "", tooltip))
 
         title, style = _title(node), _style(node)
         if len(title) == 1:
             style += f" {_SYMBOL}"
         if node in self.results and not is_output:
-            title = f"{self.results[node]} = {title}"
+            title = f"{self.results[node]}: {title}"
         before, lane = self._lane(main) if main else (None, None)
         name, statement = self._node(_label(title, _details(node)), style, _story(node), lane)
         self.ids[node] = name
-        if left_and_right:
-            left, *right = left_and_right
-            statement = f"{{ rank=same; {'; '.join((left, statement, *right))} }}"
+        left, *right = beside or ("",)
+        if beside:
+            level = (beside[left], statement, *(beside[other] for other in right))
+            statement = f"{{ rank=same; {'; '.join(level)} }}"
         self._box(node.scope).content.append(statement)
         for tail, style, tooltip in edges:
-            if len(left_and_right) == 2 and left_and_right[1].startswith(f"{tail} "):
-                self._edge(name, tail, "dir=back ", tooltip)  # on one level, the tail is to the left
+            if tail in right:
+                self._edge(
+                    name, tail, "dir=back ", tooltip
+                )  # on one level, a tail is to the left of its head
             else:
                 self._edge(tail, name, _STRAIGHT + style if tail == before else style, tooltip)
 
@@ -499,4 +503,6 @@ def _quote(text: str) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable() and text:
+        return text
     return "".join(c if c.isprintable() else " " for c in text) or " "
