@@ -8,7 +8,10 @@ ones, `deep` at thousands.
 
 from __future__ import annotations
 
+import doctest
 import os
+from functools import reduce
+from operator import or_
 
 import pytest
 from hypothesis import settings
@@ -24,3 +27,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What a test draws from the default generator does not depend on the tests before it."""
     manual_seed(0)
+
+
+@pytest.fixture
+def doctest_flags(request: pytest.FixtureRequest) -> int:
+    """What pyproject.toml allows examples to leave open."""
+    names = request.config.getini("doctest_optionflags")
+    return reduce(or_, (doctest.OPTIONFLAGS_BY_NAME[name] for name in names), 0)

@@ -1,0 +1,133 @@
+"""The reference page of the ops, written from the registry whenever the site is built (a MkDocs hook).
+
+Nothing of it is committed, so nothing of it can be stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from functools import cache
+from typing import Any
+
+FAMILIES = {
+    "shape": "Shape and indexing",
+    "elementwise": "Elementwise",
+    "reduce": "Reductions",
+    "linalg": "Matrices and bias",
+    "conv": "Convolution",
+    "pool": "Pooling",
+    "activation": "Activations",
+    "norm": "Normalization and dropout",
+    "loss": "Losses",
+}
+
+HEAD = """# Ops
+
+Every differentiable function of the package, as it stands in the sources: what it computes, and under it
+the backward rule of each input. `g` is the gradient of the loss by the op's result; a rule returns the
+gradient by one input, and whatever else its parameters name (`x`, `out`, an attribute) is kept on the tape
+until then. These are the ops that the tape records and a drawing shows; models are written with
+[`Tensor`'s methods](tensor.md) and [`nn.functional`](functional.md), which prepare the arguments.
+"""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """MkDocs calls this when it has gathered the pages."""
+    from mkdocs.structure.files import File
+
+    files.append(File.generated(config, "reference/ops.md", content=page()))
+    return files
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    from tinygrad_cnn.op import registry
+
+    parts = [HEAD]
+    for family, title in FAMILIES.items():
+        module = f"tinygrad_cnn.ops.{family}"
+        ops = [op for op in registry.values() if op.__module__ == module]
+        if ops:
+            summary = inspect.getdoc(importlib.import_module(module)) or ""
+            parts.append(f"## {title}\n\n{_prose(summary)}\n")
+            parts += [entry(op) for op in ops]
+    return "\n".join(parts)
+
+
+def entry(op: Any) -> str:
+    """One op: its docstring, inputs and attributes, and the source of the forward and of the rules."""
+    facts = [f"inputs `{'`, `'.join(op.inputs)}`"]
+    if op.variadic:
+        facts = [f"any number of inputs `{op.inputs[0]}`"]
+    if op.attrs:
+        facts.append("attributes " + ", ".join(_attribute(*item) for item in op.attrs.items()))
+    if op.elementwise:
+        facts.append("inputs broadcast and are promoted to one dtype")
+    if op.view:
+        facts.append("may share memory with the input")
+    if not op.rows:
+        facts.append("no gradient")
+    text, example = _split(inspect.getdoc(op) or inspect.cleandoc(op.__doc__ or ""))
+    lines = [f"### {op.name}", "", _prose(text), "", "; ".join(facts) + ".", ""]
+    if example:
+        lines += ["```pycon", example, "```", ""]
+    return "\n".join([*lines, "```python", source(op), "```", ""])
+
+
+def source(op: Any) -> str:
+    """The function under its `@op`, and the statement of its rules, with the helpers that it names."""
+    forward = inspect.getsource(op.forward).rstrip()
+    segments, functions = _statements(op.__module__)
+    module = importlib.import_module(op.__module__)
+    names = {name for name, value in vars(module).items() if value is op}
+    parts = []
+    for name, text, calls in segments:
+        if name in names:
+            parts += [functions[call] for call in sorted(calls & functions.keys()) if call.startswith("_")]
+            parts.append(text)
+    return "\n\n".join(dict.fromkeys([forward, *parts]))
+
+
+@cache
+def _statements(module: str) -> tuple[list[tuple[str, str, set[str]]], dict[str, str]]:
+    """Of a module: its `name.vjp(...)` statements with the names they use, and its functions' sources."""
+    text = inspect.getsource(importlib.import_module(module))
+    tree = ast.parse(text)
+    lines = text.splitlines()
+
+    def of(node: ast.stmt) -> str:
+        return "\n".join(lines[node.lineno - 1 : node.end_lineno])
+
+    rules = []
+    for node in tree.body:
+        match node:
+            case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), "vjp"))):
+                rules.append((name, of(node), {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}))
+    functions = {n.name: of(n) for n in tree.body if isinstance(n, ast.FunctionDef) and not n.decorator_list}
+    return rules, functions
+
+
+def _attribute(name: str, default: Any) -> str:
+    return f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={default!r}`"
+
+
+def _split(doc: str) -> tuple[str, str]:
+    """A docstring's prose and its example."""
+    at = doc.find(">>>")
+    return (doc, "") if at < 0 else (doc[:at].rstrip(), doc[at:].rstrip())
+
+
+def _prose(text: str) -> str:
+    """A docstring as Markdown: stars, brackets and the like stay what they are."""
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        if paragraph.startswith("    "):
+            paragraphs.append(paragraph)
+            continue
+        pieces = paragraph.split("`")
+        pieces[::2] = [re.sub(r"([*_\[\]<>|])", r"\\\1", piece) for piece in pieces[::2]]
+        paragraphs.append("`".join(pieces))
+    return "\n\n".join(paragraphs)

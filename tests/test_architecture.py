@@ -1,0 +1,146 @@
+"""The house keeps its own rules: one direction of imports, complete public names, nothing without a proof."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import tinygrad_cnn
+from docs import gen_ops
+from docs.figures import make_layers
+from tinygrad_cnn.op import Op, registry
+from tinygrad_cnn.testing.cases import CASES
+
+MODULES = sorted(
+    ["tinygrad_cnn", *(info.name for info in pkgutil.walk_packages(tinygrad_cnn.__path__, "tinygrad_cnn."))]
+)
+FAMILIES = ["shape", "elementwise", "reduce", "linalg", "conv", "pool", "activation", "norm", "loss"]
+OPS = {name: op for name, op in registry.items() if op.__module__.startswith("tinygrad_cnn.ops.")}
+
+
+# --- imports point one way -------------------------------------------------------------------------
+
+
+def test_every_module_has_its_place_in_the_order():
+    found = {file.stem for file in make_layers.PACKAGE.iterdir() if (file.suffix == ".py" or file.is_dir())}
+    assert {name for name in found if not name.startswith("_")} == set(make_layers.ORDER)
+
+
+@pytest.mark.parametrize("module", make_layers.ORDER)
+def test_a_module_imports_only_from_those_before_it(module):
+    rank = make_layers.ORDER.index(module)
+    below = set(make_layers.ORDER[:rank])
+    assert make_layers.layer_imports()[module] <= below
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_of_ops_uses_only_those_before_it(family):
+    used = make_layers.imports(make_layers.PACKAGE / "ops" / f"{family}.py")
+    assert {path.removeprefix("ops.") for path in used if path.startswith("ops.")} <= set(
+        FAMILIES[: FAMILIES.index(family)]
+    )
+
+
+def test_the_families_are_all_there():
+    assert {file.stem for file in (make_layers.PACKAGE / "ops").glob("[!_]*.py")} == set(FAMILIES)
+
+
+def test_kernels_know_no_tensors():
+    assert make_layers.layer_imports()["kernels"] <= {"errors", "geometry"}
+
+
+def test_the_drawn_layers_are_the_real_ones():
+    committed = (make_layers.HERE / "layers.dot").read_text(encoding="utf-8")
+    assert committed == make_layers.dot(), "run: python docs/figures/make_layers.py"
+
+
+def test_importing_the_package_leaves_the_heavy_ones_alone():
+    heavy = ["matplotlib", "graphviz", "tqdm", "PIL", "hypothesis", "pytest", "torch", "numpy.random"]
+    code = f"import sys, tinygrad_cnn; print(*[name for name in {heavy} if name in sys.modules])"
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert out == []
+
+
+# --- public names ----------------------------------------------------------------------------------
+
+
+def as_ruff_sorts(name: str) -> tuple[int, str]:
+    """CONSTANTS, then Classes, then functions (ruff's RUF022, which can mend a list by itself)."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_listed_sorted_and_complete(name):
+    module = importlib.import_module(name)
+    listed = module.__all__
+    assert sorted(listed, key=as_ruff_sorts) == listed
+    assert len(set(listed)) == len(listed)
+    assert [n for n in listed if not hasattr(module, n)] == []
+    assert [n for n in sorted(_defined(module)) if n not in listed] == []
+
+
+def _defined(module: ModuleType) -> set[str]:
+    """Public functions and classes that the file defines; for a package, also what it gathers."""
+    assert module.__file__ is not None
+    with open(module.__file__, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    names = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    if hasattr(module, "__path__"):
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.level:
+                names |= {alias.asname or alias.name for alias in node.names}
+    return {n for n in names if not n.startswith("_")}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_function_and_class_says_what_it_does(name):
+    module = importlib.import_module(name)
+    assert module.__doc__
+    silent = [n for n in _defined(module) if not (getattr(module, n).__doc__ or "").strip()]
+    assert silent == []
+
+
+# --- ops -------------------------------------------------------------------------------------------
+
+
+def test_there_are_ops():
+    assert len(OPS) > 50
+
+
+def test_every_op_has_a_strategy():
+    assert sorted(set(OPS) - set(CASES)) == []
+
+
+def test_every_strategy_is_of_an_op():
+    assert sorted(set(CASES) - set(registry)) == []
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_every_op_has_a_docs_entry_with_its_own_rule(name):
+    op = OPS[name]
+    entry = gen_ops.entry(op)
+    assert entry.startswith(f"### {name}\n")
+    assert (op.__doc__ or "").strip().splitlines()[0] in entry
+    for row in op.rows:
+        assert f"{row}=" in entry.rpartition(".vjp(")[2]
+
+
+def test_the_reference_lists_all_ops():
+    page = gen_ops.page()
+    assert [name for name in OPS if f"\n### {name}\n" not in page] == []
+
+
+def test_every_op_is_what_its_module_says():
+    """An op that another file defines again under the same name would silently replace it in the registry."""
+    for name, op in OPS.items():
+        module = importlib.import_module(op.__module__)
+        assert op in vars(module).values(), name
+        assert isinstance(op, Op)

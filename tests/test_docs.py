@@ -1,0 +1,120 @@
+"""Every block of code in README.md and docs/ is run, and prints what the page says.
+
+A page is one session, from its first block to its last, in an empty folder:
+- a ```python block is run; what it prints is compared with the ```text block that follows it at once, if one
+  does; if it raises, the last line of that ```text block is the error;
+- a block with `>>>` prompts is checked as a doctest;
+- a line `--8<-- "file"` or `--8<-- "file:region"` stands for that part of the file, as on the site.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from docs import gen_index
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
+SNIPPET = re.compile(r'^--8<-- "([^":]+)(?::([\w-]+))?"$', re.M)
+
+
+def snippet(found: re.Match[str]) -> str:
+    """The part of a file that a page includes."""
+    text = (ROOT / found[1]).read_text(encoding="utf-8")
+    if found[2]:
+        marked = re.search(
+            rf"--8<-- \[start:{found[2]}\]\n(.*?)^[^\n]*--8<-- \[end:{found[2]}\]", text, re.S | re.M
+        )
+        assert marked, f"{found[1]} has no region {found[2]}"
+        text = marked[1]
+    return text.rstrip("\n")
+
+
+def blocks(page: str) -> list[tuple[int, str, str | None]]:
+    """(line, code, what it prints or None) for each block of Python on a page."""
+    found = list(FENCE.finditer(page))
+    result = []
+    for i, block in enumerate(found):
+        if block[1] in ("python", "pycon", "py"):
+            after = found[i + 1] if i + 1 < len(found) else None
+            follows = after and after[1] == "text" and not page[block.end() : after.start()].strip()
+            line = page.count("\n", 0, block.start()) + 2
+            result.append((line, SNIPPET.sub(snippet, block[2]), after[2] if follows else None))
+    return result
+
+
+def run(page: Path, line: int, code: str, expected: str | None, names: dict, flags: int) -> None:
+    where = f"{page.relative_to(ROOT)}, line {line}"
+    if re.search(r"^ *>>> ", code, re.M):
+        test = doctest.DocTestParser().get_doctest(code, names, where, str(page), line - 1)
+        doctest.DebugRunner(optionflags=flags).run(test, clear_globs=False)
+        names.update(test.globs)
+        return
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        if expected is None or expected.strip().splitlines()[-1] != said:
+            raise
+        expected = "\n".join(expected.strip().splitlines()[:-1])
+    if expected is not None:
+        checker = doctest.OutputChecker()
+        got = printed.getvalue()
+        assert checker.check_output(expected, got, flags), (
+            f"{where} prints\n{got}\nand the page says\n{expected}"
+        )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page(page, tmp_path, monkeypatch, doctest_flags):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {"__name__": page.stem}
+    for line, code, expected in blocks(page.read_text(encoding="utf-8")):
+        run(page, line, code, expected, names, doctest_flags)
+
+
+def test_the_first_page_of_the_site_is_the_readme(doctest_flags):
+    assert doctest.testmod(gen_index, optionflags=doctest_flags).failed == 0
+
+
+# --- the tests of the test -------------------------------------------------------------------------
+
+
+def session(page: str, flags: int) -> None:
+    names: dict = {}
+    for line, code, expected in blocks(page):
+        run(ROOT / "page.md", line, code, expected, names, flags)
+
+
+def test_a_page_is_one_session(doctest_flags):
+    session("```python\nx = 1\n```\ntext\n```python\n>>> x + 1\n2\n```\n", doctest_flags)
+    session("```python\nprint('a  b')\n```\n\n```text\na b\n```\n", doctest_flags)
+    session(
+        "```python\nprint(1)\n1 / 0\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n",
+        doctest_flags,
+    )
+    session("```bash\nrm -rf nothing\n```\n", doctest_flags)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "```python\nprint(1)\n```\n```text\n2\n```\n",
+        "```python\n>>> 1 + 1\n3\n```\n",
+        "```python\n1 / 0\n```\n",
+        "```python\n1 / 0\n```\n```text\nZeroDivisionError: no\n```\n",
+        '```python\n--8<-- "pyproject.toml:nowhere"\n```\n',
+    ],
+)
+def test_a_page_that_is_not_true_fails(page, doctest_flags):
+    with pytest.raises((AssertionError, ZeroDivisionError, doctest.DocTestFailure)):
+        session(page, doctest_flags)
