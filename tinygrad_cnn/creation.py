@@ -149,13 +149,17 @@ def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
     return Tensor(np.eye(n, m, dtype=dtype or np.float32))
 
 
-def rand(*size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform in [0, 1)."""
     drawn = numpy_generator(generator).random(_sizes("rand", size), dtype or np.float32)
     return Tensor(np.asarray(drawn, dtype or np.float32)).requires_grad_(requires_grad)
 
 
-def randn(*size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+) -> Tensor:
     """Standard normal."""
     drawn = numpy_generator(generator).standard_normal(_sizes("randn", size), dtype or np.float32)
     return Tensor(np.asarray(drawn, dtype or np.float32)).requires_grad_(requires_grad)
@@ -171,7 +175,9 @@ def randn_like(input: Tensor) -> Tensor:
     return randn(input.shape, dtype=input.dtype)
 
 
-def randint(low: Any, high: Any = None, size: Any = None, *, dtype: Any = None, generator: Any = None) -> Tensor:
+def randint(
+    low: Any, high: Any = None, size: Any = None, *, dtype: Any = None, generator: Any = None
+) -> Tensor:
     """Integers from low up to but without high: `randint(10, (3,))` or `randint(5, 10, (3,))`."""
     if size is None:
         low, high, size = 0, low, high
@@ -201,7 +207,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if t.ndim != kept[0].ndim or any(
             a != b for d, (a, b) in enumerate(zip(t.shape, kept[0].shape, strict=True)) if d != axis
         ):
-            raise ShapeError(f"cat: tensor {i} {t.shape} does not fit tensor 0 {kept[0].shape}: all axes but {axis} must agree")
+            raise ShapeError(
+                f"cat: tensor {i} {t.shape} does not fit tensor 0 {kept[0].shape}: all axes but {axis} must agree"
+            )
     dtype = promote(shape.cat, [t.array for t in kept])[0].dtype
     return shape.cat(*(t.to(dtype) for t in kept), dim=axis)
 
@@ -213,7 +221,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ArgumentError("stack: no tensors; at least one is needed")
     for i, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
-            raise ShapeError(f"stack: tensor {i} {t.shape} has another shape than tensor 0 {tensors[0].shape}")
+            raise ShapeError(
+                f"stack: tensor {i} {t.shape} has another shape than tensor 0 {tensors[0].shape}"
+            )
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 
 

@@ -86,7 +86,13 @@ def grad(
     nodes = [_node("grad", x, i) for i, x in enumerate(inputs)]
     found: dict[Node, Tensor] = {}
     roots = _roots("grad", outputs, grad_outputs)
-    _pull(roots, found.__setitem__, set(nodes), create_graph if retain_graph is None else retain_graph, create_graph)
+    _pull(
+        roots,
+        found.__setitem__,
+        set(nodes),
+        create_graph if retain_graph is None else retain_graph,
+        create_graph,
+    )
     for i, node in enumerate(nodes):
         if node not in found and not allow_unused:
             raise GraphError(
@@ -183,7 +189,8 @@ def _argument(node: Node, g: Tensor, kind: str, where: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value  # a Python number
     # A saved array goes back to its place on the tape, for gradients of gradients.
-    return wrap(value, node if source == len(node.parents) else node.parents[source])
+    places = (*node.parents, node)
+    return wrap(value, places[source] if source < len(places) else None)
 
 
 def _fit(node: Node, name: str, parent: Node, g: Tensor) -> Tensor:

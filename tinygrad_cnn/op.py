@@ -131,14 +131,17 @@ class Op:
         self.inputs = tuple(p.name for p in positional)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
         if taken := {"g", "out"}.intersection(self.inputs):
-            raise GraphError(f"{self.name}: an input cannot be called {taken.pop()}; in rules that word has a meaning")
+            raise GraphError(
+                f"{self.name}: an input cannot be called {taken.pop()}; in rules that word has a meaning"
+            )
         self.attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        self.defaults = {name: value for name, value in self.attrs.items() if value is not inspect.Parameter.empty}
+        self.defaults = {
+            name: value for name, value in self.attrs.items() if value is not inspect.Parameter.empty
+        }
         self.rows: dict[str, _Rule] = {}
         self.elementwise, self.floating, self.view = elementwise, floating, view
         self.plans: dict[int, Plan] = {}
         self.__doc__, self.__module__, self.__name__ = function.__doc__, function.__module__, self.name
-        registry[self.name] = self
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.attrs))})>"
@@ -153,7 +156,9 @@ class Op:
         for name, function in rules.items():
             rule = _Rule(function)
             if name not in self.inputs:
-                raise GraphError(f"{self.name}.vjp: {name} is no input; the inputs are {', '.join(self.inputs)}")
+                raise GraphError(
+                    f"{self.name}.vjp: {name} is no input; the inputs are {', '.join(self.inputs)}"
+                )
             if unknown := set(rule.names) - known:
                 raise GraphError(
                     f"{self.name}.vjp: the rule of {name} asks for {', '.join(sorted(unknown))}; "
@@ -219,7 +224,9 @@ class Op:
 @overload
 def op(function: Callable[..., Any], /) -> Op: ...
 @overload
-def op(*, elementwise: bool = False, floating: bool = False, view: bool = False) -> Callable[[Callable[..., Any]], Op]: ...
+def op(
+    *, elementwise: bool = False, floating: bool = False, view: bool = False
+) -> Callable[[Callable[..., Any]], Op]: ...
 def op(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make an `Op` of a function on arrays; see the head of this file, and docs/your-own-op.md.
 
@@ -240,8 +247,13 @@ def op(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     tensor([ 3., 12.])
     """
     if function is None:
-        return lambda f: Op(f, **options)
-    return Op(function)
+        return lambda f: _register(Op(f, **options))
+    return _register(Op(function))
+
+
+def _register(new: Op) -> Op:
+    registry[new.name] = new
+    return new
 
 
 def _constant(op: Op, x: Any) -> Any:
@@ -252,7 +264,9 @@ def _constant(op: Op, x: Any) -> Any:
         x = x.item()  # NumPy's float64 scalars would make float64 of a float32 graph
     if isinstance(x, (np.ndarray, float, int, bool)):
         return x
-    raise DtypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.40}; make it a tensor(...) first")
+    raise DtypeError(
+        f"{op.name}: cannot compute with {type(x).__name__} {x!r:.40}; make it a tensor(...) first"
+    )
 
 
 def _shares_memory(out: np.ndarray, source: Any) -> bool:
@@ -338,5 +352,3 @@ except ImportError:  # pragma: no cover - another NumPy
 
     def _restore(context: Any) -> None:
         context.__exit__(None, None, None)
-
-

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 if TYPE_CHECKING:
     from .op import Op
 
-__all__ = ["Handle", "Node", "Scope", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled", "state", "walk"]
+__all__ = [
+    "Handle",
+    "Node",
+    "Scope",
+    "enable_grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+    "state",
+    "walk",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 next_seq = itertools.count().__next__

@@ -95,12 +95,16 @@ class Tensor:
         """Ask for a gradient (or no longer); returns the tensor itself."""
         if not self.is_leaf:
             if not requires_grad:
-                raise GraphError(f"requires_grad_: {self.node!r} was computed; use detach() to cut it off the tape")
+                raise GraphError(
+                    f"requires_grad_: {self.node!r} was computed; use detach() to cut it off the tape"
+                )
         elif not requires_grad:
             self.node = None
         elif self.node is None:
             if self.dtype.kind != "f":
-                raise DtypeError(f"requires_grad_: only floats have gradients, this tensor is {self.dtype}; use .float()")
+                raise DtypeError(
+                    f"requires_grad_: only floats have gradients, this tensor is {self.dtype}; use .float()"
+                )
             self.node = Node(None, (), {}, None, (), (), self.shape, self.dtype)
             self.node.sink = weakref.ref(self)
         return self
@@ -141,7 +145,9 @@ class Tensor:
 
     def _value(self, what: str) -> Any:
         if self.array.size != 1:
-            raise ShapeError(f"{what}: a tensor {self.shape} has {self.numel()} values, not one; reduce or index it first")
+            raise ShapeError(
+                f"{what}: a tensor {self.shape} has {self.numel()} values, not one; reduce or index it first"
+            )
         return self.array.item()
 
     def item(self) -> Any:
@@ -293,7 +299,9 @@ class Tensor:
     def retain_grad(self) -> None:
         """Let backward fill in `.grad` here too, though this tensor was computed."""
         if self.node is None:
-            raise GraphError("retain_grad: this tensor needs no gradient; set requires_grad=True on what it comes from")
+            raise GraphError(
+                "retain_grad: this tensor needs no gradient; set requires_grad=True on what it comes from"
+            )
         if self.node.sink is None:
             self.node.sink = weakref.ref(self)
 
@@ -481,14 +489,22 @@ class Tensor:
         return reduce.mean(x, dim=_dims("mean", x, dim), keepdim=keepdim)
 
     def var(
-        self, dim: Dims = None, unbiased: builtins.bool = True, keepdim: builtins.bool = False, correction: Any = None
+        self,
+        dim: Dims = None,
+        unbiased: builtins.bool = True,
+        keepdim: builtins.bool = False,
+        correction: Any = None,
     ) -> Tensor:
         """sum (x - mean)^2 / (n - correction)."""
         correction = builtins.int(unbiased) if correction is None else correction
         return reduce.var(self, dim=_dims("var", self, dim), correction=correction, keepdim=keepdim)
 
     def std(
-        self, dim: Dims = None, unbiased: builtins.bool = True, keepdim: builtins.bool = False, correction: Any = None
+        self,
+        dim: Dims = None,
+        unbiased: builtins.bool = True,
+        keepdim: builtins.bool = False,
+        correction: Any = None,
     ) -> Tensor:
         """The square root of `var`."""
         correction = builtins.int(unbiased) if correction is None else correction
@@ -558,13 +574,17 @@ class Tensor:
         if start > end:
             raise ArgumentError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
         s = self.shape
-        return self if start == end else self.reshape(*s[:start], math.prod(s[start : end + 1]), *s[end + 1 :])
+        return (
+            self if start == end else self.reshape(*s[:start], math.prod(s[start : end + 1]), *s[end + 1 :])
+        )
 
     def permute(self, *dims: Any) -> Tensor:
         """The axes in another order."""
         order = tuple(_dim("permute", self, d) for d in _sizes("permute", dims))
         if sorted(order) != list(range(self.ndim)):
-            raise ArgumentError(f"permute: {order} does not name each of the {self.ndim} axes of x {self.shape} once")
+            raise ArgumentError(
+                f"permute: {order} does not name each of the {self.ndim} axes of x {self.shape} once"
+            )
         return shape.permute(self, dims=order)
 
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
@@ -615,7 +635,9 @@ class Tensor:
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """Insert an axis of size 1."""
         if not -self.ndim - 1 <= dim <= self.ndim:
-            raise ShapeError(f"unsqueeze: dim {dim} is not in [{-self.ndim - 1}, {self.ndim}] for x {self.shape}")
+            raise ShapeError(
+                f"unsqueeze: dim {dim} is not in [{-self.ndim - 1}, {self.ndim}] for x {self.shape}"
+            )
         at = dim % (self.ndim + 1)
         return self.reshape(*self.shape[:at], 1, *self.shape[at:])
 
@@ -628,7 +650,9 @@ class Tensor:
                 raise ArgumentError(f"split: pieces of size {sizes}; a size must be positive")
             sizes = [builtins.min(sizes, n - start) for start in range(0, n, sizes)] or [0]
         if builtins.sum(sizes) != n or builtins.min(sizes) < 0:
-            raise ShapeError(f"split: sizes {list(sizes)} do not add up to {n}, the size of axis {axis} of x {self.shape}")
+            raise ShapeError(
+                f"split: sizes {list(sizes)} do not add up to {n}, the size of axis {axis} of x {self.shape}"
+            )
         lead, start, pieces = (slice(None),) * axis, 0, []
         for size in sizes:
             pieces.append(shape.getitem(self, index=(*lead, slice(start, start + size))))
@@ -656,7 +680,9 @@ class Tensor:
         if where.ndim != self.ndim or builtins.any(
             m > n for a, (m, n) in enumerate(zip(where.shape, self.shape, strict=False)) if a != axis
         ):
-            raise ShapeError(f"gather: index {where.shape} must have the axes of x {self.shape}, none larger except axis {axis}")
+            raise ShapeError(
+                f"gather: index {where.shape} must have the axes of x {self.shape}, none larger except axis {axis}"
+            )
         _in_range("gather", where, self.shape[axis])
         return shape.gather(self, dim=axis, index=where)
 
@@ -665,7 +691,9 @@ class Tensor:
         if not isinstance(other, Tensor):
             other = Tensor(np.asarray(other))
         if self.ndim == 0 or other.ndim == 0:
-            raise ShapeError(f"matmul: x {self.shape} and y {other.shape} need at least one axis each; use * for numbers")
+            raise ShapeError(
+                f"matmul: x {self.shape} and y {other.shape} need at least one axis each; use * for numbers"
+            )
         if self.dtype != other.dtype:
             raise DtypeError(f"matmul: x is {self.dtype}, y is {other.dtype}; convert one with .to(dtype)")
         x = self.reshape(1, -1) if self.ndim == 1 else self
@@ -841,7 +869,9 @@ def _index(index: Any) -> Any:
     if not isinstance(index, Tensor):
         return index
     if index.dtype.kind == "f":
-        raise DtypeError(f"indexing: an index is made of integers or bools, not {index.dtype}; use .long() or a comparison")
+        raise DtypeError(
+            f"indexing: an index is made of integers or bools, not {index.dtype}; use .long() or a comparison"
+        )
     return index.array
 
 
@@ -854,7 +884,9 @@ def _indices(name: str, index: Any) -> np.ndarray:
 
 def _in_range(name: str, index: np.ndarray, n: int) -> None:
     if index.size and (index.min() < 0 or index.max() >= n):
-        raise ArgumentError(f"{name}: indices run from {index.min()} to {index.max()}, the axis has 0 to {n - 1}")
+        raise ArgumentError(
+            f"{name}: indices run from {index.min()} to {index.max()}, the axis has 0 to {n - 1}"
+        )
 
 
 def _mask(name: str, mask: Any) -> np.ndarray:

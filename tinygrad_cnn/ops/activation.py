@@ -76,9 +76,7 @@ def hardtanh(x, *, min_val=-1.0, max_val=1.0):
     return np.clip(x, min_val, max_val)
 
 
-hardtanh.vjp(
-    x=lambda g, x, min_val, max_val: where(g, 0.0, mask=(x.array > min_val) & (x.array < max_val))
-)
+hardtanh.vjp(x=lambda g, x, min_val, max_val: where(g, 0.0, mask=(x.array > min_val) & (x.array < max_val)))
 
 
 @op(elementwise=True, floating=True)
@@ -120,9 +118,7 @@ def softplus(x, *, beta=1.0, threshold=20.0):
     return np.where(scaled > threshold, x, np.logaddexp(scaled, scaled.dtype.type(0)) / beta)
 
 
-softplus.vjp(
-    x=lambda g, x, beta, threshold: where(g, g * sigmoid(x * beta), mask=x.array * beta > threshold)
-)
+softplus.vjp(x=lambda g, x, beta, threshold: where(g, g * sigmoid(x * beta), mask=x.array * beta > threshold))
 
 
 @op(elementwise=True)

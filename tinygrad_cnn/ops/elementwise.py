@@ -68,7 +68,9 @@ def pow(x, y):
     try:
         return x**y
     except ValueError:
-        raise ArgumentError("pow: integers to a negative integer power are not integers; convert with x.float()") from None
+        raise ArgumentError(
+            "pow: integers to a negative integer power are not integers; convert with x.float()"
+        ) from None
 
 
 def _pow_x(g: Any, x: Any, y: Any) -> Any:
@@ -215,7 +217,11 @@ def _flat(name: str, function: np.ufunc, text: str) -> Any:
     def forward(x: Any, y: Any) -> Any:
         return function(x, y)
 
-    forward.__name__, forward.__doc__, forward.__module__ = name, f"{text}, element by element; bool.", __name__
+    forward.__name__, forward.__doc__, forward.__module__ = (
+        name,
+        f"{text}, element by element; bool.",
+        __name__,
+    )
     return op(elementwise=True)(forward)
 
 

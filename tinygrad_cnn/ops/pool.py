@@ -32,7 +32,9 @@ def gather_windows(x, *, taps, geom):
     return kernels.gather(x, taps, geom)
 
 
-max_pool.vjp(x=lambda g, x, out, geom: scatter_windows(g, taps=max_pool_winners(x, out, geom=geom).array, geom=geom))
+max_pool.vjp(
+    x=lambda g, x, out, geom: scatter_windows(g, taps=max_pool_winners(x, out, geom=geom).array, geom=geom)
+)
 scatter_windows.vjp(y=lambda g, taps, geom: gather_windows(g, taps=taps, geom=geom))
 gather_windows.vjp(x=lambda g, taps, geom: scatter_windows(g, taps=taps, geom=geom))
 

@@ -155,7 +155,8 @@ def _cut(g: Any, dim: int, xs_shape: tuple[tuple[int, ...], ...]) -> list[Any]:
     stops = np.cumsum([shape[dim] for shape in xs_shape]).tolist()
     lead = (slice(None),) * dim
     return [
-        getitem(g, index=(*lead, slice(stop - shape[dim], stop))) for shape, stop in zip(xs_shape, stops, strict=True)
+        getitem(g, index=(*lead, slice(stop - shape[dim], stop)))
+        for shape, stop in zip(xs_shape, stops, strict=True)
     ]
 
 
@@ -165,7 +166,9 @@ cat.vjp(xs=_cut)
 @op
 def gather(x, *, dim, index):
     """out[.., i, ..] = x[.., index[.., i, ..], ..] along axis `dim`."""
-    return np.take_along_axis(x[tuple(slice(None) if a == dim else slice(n) for a, n in enumerate(index.shape))], index, dim)
+    return np.take_along_axis(
+        x[tuple(slice(None) if a == dim else slice(n) for a, n in enumerate(index.shape))], index, dim
+    )
 
 
 gather.vjp(x=lambda g, dim, index, x_shape: scatter_add(g, dim=dim, index=index, shape=x_shape))

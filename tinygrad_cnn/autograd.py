@@ -1,0 +1,184 @@
+"""PyTorch's `autograd` namespace: `grad`, `backward`, and ops written as `Function` subclasses."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .engine import backward, grad
+from .errors import DtypeError, GraphError
+from .op import Op, Plan
+from .ops import shape
+from .tape import Node, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, state
+from .tensor import Tensor
+
+__all__ = [
+    "Function",
+    "FunctionContext",
+    "backward",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
+
+
+class FunctionContext:
+    """What `Function.forward` leaves for `backward`: tensors by `save_for_backward`, the rest as attributes."""
+
+    def __init__(self, args: tuple[Any, ...]):
+        self.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
+        self._saved: tuple[Any, ...] = ()
+        self._flat: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep arguments or results (or None) for backward."""
+        self._saved = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What `save_for_backward` kept, back at its place on the tape."""
+        return self._saved
+
+    def mark_non_differentiable(self, *outputs: Tensor) -> None:
+        """These results have no gradient."""
+        self._flat = outputs
+
+
+class Function:
+    """A differentiable function in PyTorch's spelling, for those who bring one along.
+
+    Subclass it with two static methods and call `Name.apply(...)`.  `forward(ctx, ...)` gets the arguments
+    and is not recorded; `backward(ctx, g, ...)` gets one gradient per result and returns one (or None) per
+    argument; under `create_graph` it is recorded.  New ops are shorter with `@op`.
+
+    >>> import tinygrad_cnn as tg
+    >>> class Cube(tg.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         (x,) = ctx.saved_tensors
+    ...         return g * 3 * x * x
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        raise NotImplementedError("a Function defines forward(ctx, ...)")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise NotImplementedError("a Function defines backward(ctx, *gradients)")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run forward, and put one node on the tape."""
+        ctx = FunctionContext(args)
+        with no_grad():
+            result = cls.forward(ctx, *args)
+        outputs = result if isinstance(result, tuple) else (result,)
+        if not all(isinstance(out, Tensor) for out in outputs):
+            raise DtypeError(f"{cls.__name__}.forward must return tensors, not {type(result).__name__}")
+        smooth = [
+            i
+            for i, out in enumerate(outputs)
+            if out.dtype.kind == "f" and not any(out is flat for flat in ctx._flat)
+        ]
+        if not (state.recording and any(ctx.needs_input_grad) and smooth):
+            return result
+
+        # A node has one result.  Several are laid end to end, and cut out again by ordinary ops.
+        lone = len(outputs) == 1
+        array = outputs[0].array if lone else np.concatenate([outputs[i].array.ravel() for i in smooth])
+        stops = np.cumsum([outputs[i].numel() for i in smooth]).tolist()
+
+        def cut(whole: Tensor) -> list[Tensor]:
+            """The results (or their gradients), one by one."""
+            if lone:
+                return [whole]
+            pieces = list(outputs_like)
+            for i, stop in zip(smooth, stops, strict=True):
+                size, piece = outputs_like[i].shape, slice(stop - outputs_like[i].numel(), stop)
+                pieces[i] = shape.reshape(shape.getitem(whole, index=piece), shape=size)
+            return pieces
+
+        outputs_like = [Tensor(np.zeros(out.shape, out.dtype)) for out in outputs]  # what flat results get
+        parents = tuple(x.node if isinstance(x, Tensor) else None for x in args)
+        plan, saved, versions, where = _keep(ctx, args, outputs, array)
+
+        def rule(g: Tensor, *kept: Any) -> tuple[Any, ...]:
+            results = None
+            tensors = []
+            for kind, index, tensor in where:
+                if kind == "out":
+                    results = results or cut(kept[index])
+                    tensors.append(results[tensor])
+                else:
+                    tensors.append(None if kind == "none" else kept[index])
+            ctx._saved = tuple(tensors)
+            try:
+                grads = cls.backward(ctx, *cut(g))
+            finally:
+                ctx._saved = ()  # they lead back to this node, and a graph must not be a circle
+            grads = grads if isinstance(grads, tuple) else (grads,)
+            if len(grads) != len(args):
+                raise GraphError(
+                    f"{cls.__name__}.backward returned {len(grads)} gradients for {len(args)} arguments of forward; "
+                    "return one for each, None where there is none"
+                )
+            return grads
+
+        plan.rows = ((0, rule, (("g", None), *(("saved", i) for i in range(len(saved))))),)
+        node = Node(_op_of(cls), parents, {}, plan, saved, versions, array.shape, array.dtype)
+        ctx._saved = ctx._flat = ()
+        taped = cut(Tensor(array, node))
+        for i in set(range(len(outputs))) - set(smooth):
+            taped[i] = outputs[i]
+        return tuple(taped) if isinstance(result, tuple) else taped[0]
+
+
+@cache
+def _op_of(cls: type[Function]) -> Op:
+    def apply(*args: Any) -> Any:
+        raise NotImplementedError
+
+    apply.__name__, apply.__doc__ = cls.__name__, cls.__doc__
+    made = Op(apply)
+    made.lends = True
+    return made
+
+
+def _keep(ctx: FunctionContext, args: tuple[Any, ...], outputs: tuple[Tensor, ...], array: np.ndarray) -> Any:
+    """Sort what was saved: (plan, saved arrays, their versions, and for each saved tensor where it is)."""
+    plan = Plan.__new__(Plan)
+    plan.shapes = ()
+    sources: list[int] = []
+    saved: list[np.ndarray] = []
+    versions: list[tuple[list[Any], int]] = []
+    where: list[tuple[str, int, int]] = []
+    for tensor in ctx._saved:
+        if tensor is None:
+            where.append(("none", 0, 0))
+            continue
+        argument = next((i for i, x in enumerate(args) if x is tensor), None)
+        output = next((i for i, x in enumerate(outputs) if x is tensor), None)
+        if output is not None and argument is None:
+            where.append(("out", len(saved), output))
+            sources.append(len(args))
+            saved.append(array)
+        else:
+            where.append(("kept", len(saved), 0))
+            sources.append(len(args) + 1 if argument is None else argument)  # or a constant
+            saved.append(tensor.array)
+        versions.append((tensor.writes, tensor.writes[0]))
+    plan.save = tuple(sources)
+    return plan, tuple(saved), tuple(versions), where

@@ -1,0 +1,103 @@
+"""Fully connected layers, and what reshapes on the way to them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..tensor import Parameter, Tensor
+from . import functional as F
+from . import init
+from .module import Module
+
+__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+
+
+def new_parameter(*shape: int) -> Parameter:
+    """Memory for a parameter, to be initialized."""
+    if min(shape, default=0) < 0:
+        raise ArgumentError(f"a parameter of shape {shape} cannot be; sizes must not be negative")
+    return Parameter(Tensor(np.zeros(shape, np.float32)))
+
+
+def reset(weight: Tensor, bias: Tensor | None) -> None:
+    """PyTorch's default: both uniform in +-1 / sqrt(fan_in)."""
+    if weight.numel():
+        init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None and (fan_in := init.fans(weight)[0]):
+        init.uniform_(bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+
+
+class Linear(Module):
+    """y = x w^T + b over the last axis: (..., in_features) -> (..., out_features).
+
+    Parameters: weight (out_features, in_features), bias (out_features,); both start uniform in
+    +-1 / sqrt(in_features).
+
+    >>> import tinygrad_cnn as tg
+    >>> tg.nn.Linear(3, 2)(tg.zeros(5, 3)).shape
+    (5, 2)
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = new_parameter(out_features, in_features)
+        self.bias = new_parameter(out_features) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        reset(self.weight, self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Flatten(Module):
+    """Merge the axes start_dim to end_dim; by default all but the first."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Split axis `dim` into several of the sizes given; one may be -1."""
+
+    def __init__(self, dim: int, unflattened_size: Any):
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not -x.ndim <= self.dim < x.ndim:
+            raise ShapeError(f"unflatten: there is no axis {self.dim} in x {x.shape}")
+        at = self.dim % x.ndim
+        return x.reshape(*x.shape[:at], *self.unflattened_size, *x.shape[at + 1 :])
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class Identity(Module):
+    """Returns what it is given; arguments are ignored."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x

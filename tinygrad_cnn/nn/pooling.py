@@ -1,0 +1,134 @@
+"""Pooling layers; see the functions of the same name in `functional`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..tensor import Tensor
+from . import functional as F
+from .module import Module
+
+__all__ = [
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d",
+    "MaxPool2d", "MaxPool3d",
+]  # fmt: skip
+
+
+class _MaxPool(Module):
+    axes: ClassVar[int]
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        return_indices: bool = False, ceil_mode: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def forward(self, x: Tensor) -> Any:
+        return F._max_pool(
+            self.axes, x, self.kernel_size, self.stride, self.padding, self.dilation,
+            self.ceil_mode, self.return_indices,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool1d(_MaxPool):
+    """The largest value of every window of a sequence."""
+
+    axes = 1
+
+
+class MaxPool2d(_MaxPool):
+    """The largest value of every window of an image, channel by channel.
+
+    >>> import tinygrad_cnn as tg
+    >>> tg.nn.MaxPool2d(2)(tg.zeros(1, 6, 28, 28)).shape
+    (1, 6, 14, 14)
+    """
+
+    axes = 2
+
+
+class MaxPool3d(_MaxPool):
+    """The largest value of every window of a volume."""
+
+    axes = 3
+
+
+class _AvgPool(Module):
+    axes: ClassVar[int]
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True, divisor_override: int | None = None,
+    ):  # fmt: skip
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F._avg_pool(
+            self.axes, x, self.kernel_size, self.stride, self.padding,
+            self.ceil_mode, self.count_include_pad, self.divisor_override,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool1d(_AvgPool):
+    """The average of every window of a sequence."""
+
+    axes = 1
+
+
+class AvgPool2d(_AvgPool):
+    """The average of every window of an image, channel by channel."""
+
+    axes = 2
+
+
+class AvgPool3d(_AvgPool):
+    """The average of every window of a volume."""
+
+    axes = 3
+
+
+class _AdaptiveAvgPool(Module):
+    axes: ClassVar[int]
+
+    def __init__(self, output_size: Any):
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F._adaptive_avg_pool(self.axes, x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """Averages that divide a sequence into `output_size` parts."""
+
+    axes = 1
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """Averages that divide an image into `output_size` parts; 1 is global average pooling."""
+
+    axes = 2
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """Averages that divide a volume into `output_size` parts."""
+
+    axes = 3
