@@ -42,6 +42,21 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs calls this for every page: `<!-- rules: relu conv -->` becomes the rules of these ops."""
+    return re.sub(r"<!-- rules: ([\w ]+) -->", lambda found: _rules_of(found[1].split()), markdown)
+
+
+def _rules_of(names: list[str]) -> str:
+    from tinygrad_cnn.op import registry
+
+    rules = []
+    for name in names:
+        module = registry[name].__module__
+        rules += [text for target, text, _ in _statements(module)[0] if target == name]
+    return "```python\n" + "\n".join(rules) + "\n```"
+
+
 def page() -> str:
     """The whole page as Markdown."""
     from tinygrad_cnn.op import registry
@@ -52,7 +67,7 @@ def page() -> str:
         ops = [op for op in registry.values() if op.__module__ == module]
         if ops:
             summary = inspect.getdoc(importlib.import_module(module)) or ""
-            parts.append(f"## {title}\n\n{_prose(summary)}\n")
+            parts.append(f"## {title}\n\n{prose(summary)}\n")
             parts += [entry(op) for op in ops]
     return "\n".join(parts)
 
@@ -70,10 +85,8 @@ def entry(op: Any) -> str:
         facts.append("may share memory with the input")
     if not op.rows:
         facts.append("no gradient")
-    text, example = _split(inspect.getdoc(op) or inspect.cleandoc(op.__doc__ or ""))
-    lines = [f"### {op.name}", "", _prose(text), "", "; ".join(facts) + ".", ""]
-    if example:
-        lines += ["```pycon", example, "```", ""]
+    text = prose(inspect.cleandoc(op.__doc__ or ""))
+    lines = [f"### {op.name}", "", text, "", "; ".join(facts) + ".", ""]
     return "\n".join([*lines, "```python", source(op), "```", ""])
 
 
@@ -114,20 +127,26 @@ def _attribute(name: str, default: Any) -> str:
     return f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={default!r}`"
 
 
-def _split(doc: str) -> tuple[str, str]:
-    """A docstring's prose and its example."""
-    at = doc.find(">>>")
-    return (doc, "") if at < 0 else (doc[:at].rstrip(), doc[at:].rstrip())
+def prose(docstring: str) -> str:
+    r"""A docstring as Markdown: examples become blocks of code; stars and brackets stay what they are.
 
-
-def _prose(text: str) -> str:
-    """A docstring as Markdown: stars, brackets and the like stay what they are."""
-    paragraphs = []
-    for paragraph in text.split("\n\n"):
-        if paragraph.startswith("    "):
-            paragraphs.append(paragraph)
-            continue
-        pieces = paragraph.split("`")
-        pieces[::2] = [re.sub(r"([*_\[\]<>|])", r"\\\1", piece) for piece in pieces[::2]]
-        paragraphs.append("`".join(pieces))
-    return "\n\n".join(paragraphs)
+    >>> print(prose("(n, *size) -> `*y`"))
+    (n, \*size) -> `*y`
+    """
+    out = []
+    example = section = False
+    for line in docstring.rstrip().splitlines():
+        if line[:1].strip():
+            section = bool(re.fullmatch(r"(Args|Attributes|Raises|Returns|Yields):", line))
+        if line.lstrip().startswith(">>>") and not example:
+            example = True
+            out.append("```pycon")
+        elif example and not line.strip():
+            example = False
+            out.append("```")
+        if not example and (section or not line.startswith("    ")):  # else it is code already
+            pieces = line.split("`")
+            pieces[::2] = [re.sub(r"([*\[\]])", r"\\\1", piece.replace("<", "&lt;")) for piece in pieces[::2]]
+            line = "`".join(pieces)
+        out.append(line)
+    return "\n".join([*out, "```"] if example else out)

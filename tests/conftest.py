@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import doctest
 import os
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 
@@ -34,3 +35,16 @@ def doctest_flags(request: pytest.FixtureRequest) -> int:
     """What pyproject.toml allows examples to leave open."""
     names = request.config.getini("doctest_optionflags")
     return reduce(or_, (doctest.OPTIONFLAGS_BY_NAME[name] for name in names), 0)
+
+
+@pytest.fixture
+def check_example(doctest_flags: int) -> Callable[[doctest.DocTest], None]:
+    """Run a doctest; what it names stays in its `globs`."""
+
+    def check(test: doctest.DocTest) -> None:
+        said: list[str] = []
+        runner = doctest.DocTestRunner(optionflags=doctest_flags, verbose=False)
+        failed = runner.run(test, out=said.append, clear_globs=False).failed
+        assert not failed, "".join(said)
+
+    return check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -128,7 +129,7 @@ def test_every_op_has_a_docs_entry_with_its_own_rule(name):
     op = OPS[name]
     entry = gen_ops.entry(op)
     assert entry.startswith(f"### {name}\n")
-    assert (op.__doc__ or "").strip().splitlines()[0] in entry
+    assert gen_ops.prose(inspect.cleandoc(op.__doc__ or "")) in entry
     for row in op.rows:
         assert f"{row}=" in entry.rpartition(".vjp(")[2]
 

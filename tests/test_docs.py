@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import gen_index
+from docs import gen_index, gen_ops
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -50,17 +50,28 @@ def blocks(page: str) -> list[tuple[int, str, str | None]]:
     return result
 
 
-def run(page: Path, line: int, code: str, expected: str | None, names: dict, flags: int) -> None:
-    where = f"{page.relative_to(ROOT)}, line {line}"
-    if re.search(r"^ *>>> ", code, re.M):
-        test = doctest.DocTestParser().get_doctest(code, names, where, str(page), line - 1)
-        doctest.DebugRunner(optionflags=flags).run(test, clear_globs=False)
-        names.update(test.globs)
-        return
+@pytest.fixture
+def run(check_example, doctest_flags):
+    """Run the blocks of a page, one after the other."""
+
+    def run(page: str, where: str = "page.md") -> None:
+        names: dict = {"__name__": where}
+        for line, code, expected in blocks(page):
+            if re.search(r"^ *>>> ", code, re.M):
+                test = doctest.DocTestParser().get_doctest(code, names, where, where, line - 1)
+                check_example(test)
+                names.update(test.globs)
+            else:
+                run_block(f"{where}, line {line}", "\n" * (line - 1) + code, names, expected, doctest_flags)
+
+    return run
+
+
+def run_block(where: str, code: str, names: dict, expected: str | None, flags: int) -> None:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
+            exec(compile(code, where, "exec"), names)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         if expected is None or expected.strip().splitlines()[-1] != said:
@@ -75,34 +86,25 @@ def run(page: Path, line: int, code: str, expected: str | None, names: dict, fla
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_page(page, tmp_path, monkeypatch, doctest_flags):
+def test_page(page, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
-    names: dict = {"__name__": page.stem}
-    for line, code, expected in blocks(page.read_text(encoding="utf-8")):
-        run(page, line, code, expected, names, doctest_flags)
+    run(page.read_text(encoding="utf-8"), str(page.relative_to(ROOT)))
 
 
-def test_the_first_page_of_the_site_is_the_readme(doctest_flags):
-    assert doctest.testmod(gen_index, optionflags=doctest_flags).failed == 0
+@pytest.mark.parametrize("module", [gen_index, gen_ops])
+def test_examples_of_the_tools(module, check_example):
+    for test in doctest.DocTestFinder().find(module):
+        check_example(test)
 
 
 # --- the tests of the test -------------------------------------------------------------------------
 
 
-def session(page: str, flags: int) -> None:
-    names: dict = {}
-    for line, code, expected in blocks(page):
-        run(ROOT / "page.md", line, code, expected, names, flags)
-
-
-def test_a_page_is_one_session(doctest_flags):
-    session("```python\nx = 1\n```\ntext\n```python\n>>> x + 1\n2\n```\n", doctest_flags)
-    session("```python\nprint('a  b')\n```\n\n```text\na b\n```\n", doctest_flags)
-    session(
-        "```python\nprint(1)\n1 / 0\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n",
-        doctest_flags,
-    )
-    session("```bash\nrm -rf nothing\n```\n", doctest_flags)
+def test_a_page_is_one_session(run):
+    run("```python\nx = 1\n```\ntext\n```python\n>>> y = x + 1\n```\n```python\nassert y == 2\n```\n")
+    run("```python\nprint('a  b')\n```\n\n```text\na b\n```\n")
+    run("```python\nprint(1)\n1 / 0\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n")
+    run("```bash\nexit 1\n```\n")
 
 
 @pytest.mark.parametrize(
@@ -112,9 +114,10 @@ def test_a_page_is_one_session(doctest_flags):
         "```python\n>>> 1 + 1\n3\n```\n",
         "```python\n1 / 0\n```\n",
         "```python\n1 / 0\n```\n```text\nZeroDivisionError: no\n```\n",
+        "```python\nprint(1)\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n",
         '```python\n--8<-- "pyproject.toml:nowhere"\n```\n',
     ],
 )
-def test_a_page_that_is_not_true_fails(page, doctest_flags):
-    with pytest.raises((AssertionError, ZeroDivisionError, doctest.DocTestFailure)):
-        session(page, doctest_flags)
+def test_a_page_that_is_not_true_fails(page, run):
+    with pytest.raises((AssertionError, ZeroDivisionError)):
+        run(page)

@@ -30,10 +30,10 @@ def examples(name: str) -> list[doctest.DocTest]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name, tmp_path, monkeypatch, doctest_flags):
+def test_examples(name, tmp_path, monkeypatch, check_example):
     monkeypatch.chdir(tmp_path)
     for test in examples(name):
-        doctest.DebugRunner(optionflags=doctest_flags).run(test)
+        check_example(test)
 
 
 def test_there_are_examples():
