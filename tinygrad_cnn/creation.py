@@ -14,7 +14,8 @@ from .random import Generator, numpy_generator
 from .tensor import Tensor, _dim, _mask, _sizes
 
 __all__ = [
-    "arange", "as_tensor", "cat", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
+    "arange", "as_tensor", "cat", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones",
+    "ones_like",
     "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "stack", "tensor", "where", "zeros",
     "zeros_like",
 ]  # fmt: skip
@@ -134,9 +135,9 @@ def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Ten
         start, end = 0, start
     if step == 0:
         raise ArgumentError("arange: step is 0; it would never arrive")
-    if dtype is None and any(isinstance(v, float) for v in (start, end, step)):
-        dtype = np.float32
-    return Tensor(np.arange(start, end, step, dtype or np.int64))
+    floats = any(isinstance(v, float) for v in (start, end, step))
+    kind: Any = dtype or (np.float32 if floats else np.int64)
+    return Tensor(np.arange(start, end, step, dtype=kind))
 
 
 def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Tensor:

@@ -55,7 +55,7 @@ def backward(
     wanted = None if inputs is None else {_node("backward", x, i): x for i, x in enumerate(inputs)}
 
     def deliver(node: Node, g: Tensor) -> None:
-        sink = wanted[node] if wanted else node.sink and node.sink()
+        sink: Any = wanted[node] if wanted else node.sink and node.sink()
         if sink is not None:
             sink.grad = g if sink.grad is None else sink.grad + g
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy import ndarray
 
 from .errors import DtypeError, GraphError, ShapeError
 from .tape import Node, state
@@ -140,7 +141,7 @@ class Op:
         }
         self.rows: dict[str, _Rule] = {}
         self.elementwise, self.floating, self.view = elementwise, floating, view
-        self.plans: dict[int, Plan] = {}
+        self.plans: dict[tuple[bool, ...], Plan] = {}
         self.__doc__, self.__module__, self.__name__ = function.__doc__, function.__module__, self.name
 
     def __repr__(self) -> str:
@@ -168,21 +169,8 @@ class Op:
         self.plans.clear()
 
     def __call__(self, *inputs: Any, **attrs: Any) -> Tensor:
-        arrays: list[Any] = []
-        parents: list[Node | None] = []
-        needs = 1  # one bit per input that needs a gradient, behind a leading 1 that tells their number
-        for x in inputs:
-            if isinstance(x, _Tensor):
-                node = x.node
-                arrays.append(x.array)
-                parents.append(node)
-                needs = needs * 2 + (node is not None)
-            else:
-                arrays.append(_constant(self, x))
-                parents.append(None)
-                needs *= 2
-        values = promote(self, arrays) if self.elementwise else arrays
-
+        arrays = [x.array if isinstance(x, _Tensor) else _constant(self, x) for x in inputs]
+        values = arrays if not self.elementwise or _alike(arrays) else promote(self, arrays)
         token = _quiet()
         try:
             out = self.forward(*values, **attrs)
@@ -192,33 +180,44 @@ class Op:
             raise
         finally:
             _restore(token)
-        if type(out) is not np.ndarray:
-            out = np.asarray(out)
-
-        result = _Tensor(out)
-        if self.view and _shares_memory(out, arrays[0]):
+        result = _Tensor(out if type(out) is ndarray else np.asarray(out))
+        if self.view and _shares_memory(result.array, arrays[0]):
             result.share(inputs[0])
-        if state.recording and any(parents) and self.rows:
-            plan = self.plans.get(needs)
-            if plan is None:
-                plan = self.plans[needs] = Plan(self, [bit == "1" for bit in bin(needs)[3:]])
-            if plan.rows:
-                everything = (*arrays, out)
-                counters = (*inputs, result)
-                saved, versions = [], []
-                for index in plan.save:
-                    saved.append(everything[index])
-                    if isinstance(counters[index], _Tensor):
-                        counter = counters[index].writes
-                        versions.append((counter, counter[0]))
-                if self.defaults:
-                    attrs = {**self.defaults, **attrs}
-                for name, index in plan.shapes:
-                    attrs[name] = tuple(map(np.shape, arrays)) if self.variadic else np.shape(arrays[index])
-                result.node = Node(
-                    self, tuple(parents), attrs, plan, tuple(saved), tuple(versions), out.shape, out.dtype
-                )
+        if self.rows and state.recording:
+            parents = tuple([x.node if isinstance(x, _Tensor) else None for x in inputs])
+            if any(parents):
+                self._record(result, inputs, arrays, parents, attrs)
         return result
+
+    def _record(
+        self,
+        result: Tensor,
+        inputs: Any,
+        arrays: list[Any],
+        parents: tuple[Node | None, ...],
+        attrs: dict[str, Any],
+    ) -> None:
+        """Put the result on the tape, with what the rules of its parents ask for."""
+        needs = tuple([parent is not None for parent in parents])
+        plan = self.plans.get(needs)
+        if plan is None:
+            plan = self.plans[needs] = Plan(self, needs)
+        if not plan.rows:
+            return
+        array = result.array
+        saved, versions = [], []
+        for index in plan.save:
+            source = inputs[index] if index < len(inputs) else result
+            saved.append(arrays[index] if index < len(arrays) else array)
+            if isinstance(source, _Tensor):
+                versions.append((source.writes, source.writes[0]))
+        if self.defaults:
+            attrs = {**self.defaults, **attrs}
+        for name, index in plan.shapes:
+            attrs[name] = tuple(map(np.shape, arrays)) if self.variadic else np.shape(arrays[index])
+        result.node = Node(
+            self, parents, attrs, plan, tuple(saved), tuple(versions), array.shape, array.dtype
+        )
 
 
 @overload
@@ -277,7 +276,20 @@ def _shares_memory(out: np.ndarray, source: Any) -> bool:
 
 _DEFAULT = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float32)}
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
-_FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+
+
+def _alike(values: list[Any]) -> bool:
+    """Whether nothing has to be promoted: the usual case, decided cheaply."""
+    dtype = None
+    for v in values:
+        if type(v) is not ndarray:
+            if type(v) not in _DEFAULT:
+                return False
+        elif dtype is None:
+            dtype = v.dtype
+        elif v.dtype is not dtype:
+            return False
+    return dtype is not None and dtype.kind == "f"
 
 
 def _join(a: np.dtype, b: np.dtype) -> np.dtype:
@@ -293,10 +305,6 @@ def promote(op: Op, values: list[Any]) -> list[Any]:
     Arrays with axes decide; 0-d arrays, and then Python numbers, only when of a higher category
     (bool < integer < float).  https://docs.pytorch.org/docs/stable/tensor_attributes.html
     """
-    first = values[0].dtype if isinstance(values[0], np.ndarray) else None
-    if first in _FLOATS and all(type(v) in _DEFAULT or v.dtype is first for v in values):
-        return values  # the usual case, decided cheaply
-
     groups: list[list[np.dtype]] = [[], [], []]
     for v in values:
         if isinstance(v, np.ndarray):
@@ -339,13 +347,11 @@ try:
 
     _silence = _make_extobj(all="ignore")
 
-    def _quiet() -> Any:
-        return _extobj_contextvar.set(_silence)
-
+    _quiet = partial(_extobj_contextvar.set, _silence)
     _restore = _extobj_contextvar.reset
 except ImportError:  # pragma: no cover - another NumPy
 
-    def _quiet() -> Any:
+    def _quiet() -> Any:  # type: ignore[misc]
         context = np.errstate(all="ignore")
         context.__enter__()
         return context

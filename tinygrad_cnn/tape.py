@@ -61,7 +61,7 @@ class Scope:
     @property
     def name(self) -> str:
         """The attribute name under which the calling module holds this one; its class if nobody does."""
-        owner = self.parent and self.parent.module()
+        owner: Any = None if self.parent is None else self.parent.module()
         module = self.module()
         if owner is not None and module is not None:
             for path, candidate in owner.named_modules():

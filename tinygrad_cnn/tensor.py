@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from . import engine, op
+from . import engine
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
+from .op import bind
 from .ops import activation, elementwise, linalg, reduce, shape
 from .tape import Handle, Node, state
 
@@ -122,8 +123,8 @@ class Tensor:
     def __repr__(self) -> str:
         a = self.array
         whole = a.dtype.kind == "f" and bool((np.isfinite(a) & (a == np.trunc(a)) & (np.abs(a) < 1e6)).all())
-        style = {"floatmode": "maxprec"} if whole or a.dtype.kind != "f" else {"floatmode": "fixed"}
-        text = np.array2string(a, separator=", ", prefix="tensor(", precision=4, **style)  # type: ignore[call-overload]
+        style: Any = "maxprec" if whole or a.dtype.kind != "f" else "fixed"
+        text = np.array2string(a, separator=", ", prefix="tensor(", precision=4, floatmode=style)
         if a.dtype not in (np.float32, np.int64, np.bool_):
             text += f", dtype={a.dtype}"
         if self.grad_fn is not None:
@@ -820,7 +821,7 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-op.bind(Tensor)
+bind(Tensor)
 
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:

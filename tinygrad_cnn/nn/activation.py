@@ -15,7 +15,8 @@ from . import functional as F
 from .module import Module
 
 __all__ = [
-    "ELU", "GELU", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "PReLU", "ReLU", "SiLU", "Sigmoid", "Softmax",
+    "ELU", "GELU", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "PReLU", "ReLU", "SiLU",
+    "Sigmoid", "Softmax",
     "Softplus", "Tanh",
 ]  # fmt: skip
 

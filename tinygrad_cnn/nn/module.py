@@ -41,9 +41,9 @@ class Module:
 
     training = True
     # Replaced by dicts of the instance's own as soon as there is something to put in.
-    _buffers: Mapping[str, bool] = {}  # noqa: RUF012 - name -> persistent
-    _pre_hooks: Mapping[int, Any] = {}  # noqa: RUF012
-    _hooks: Mapping[int, Any] = {}  # noqa: RUF012
+    _buffers: Mapping[str, bool] = {}  # name -> persistent
+    _pre_hooks: Mapping[int, Any] = {}
+    _hooks: Mapping[int, Any] = {}
 
     def __init__(self) -> None:
         pass
@@ -190,11 +190,9 @@ class Module:
         """Parameters and persistent buffers by path, sharing memory with the module; names are PyTorch's."""
         found: dict[str, Tensor] = {}
         for path, module in self.named_modules(remove_duplicate=False):
-            for name, tensor in module._own_parameters():
+            kept = ((name, tensor) for name, tensor in module._own_buffers() if module._buffers[name])
+            for name, tensor in (*module._own_parameters(), *kept):
                 found[_join(path, name)] = tensor.detach()
-            for name, tensor in module._own_buffers():
-                if module._buffers[name]:
-                    found[_join(path, name)] = tensor.detach()
         return found
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:

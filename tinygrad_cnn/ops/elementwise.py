@@ -11,8 +11,10 @@ from ..kernels import special
 from ..op import op
 
 __all__ = [
-    "abs", "add", "clamp", "clamp_mask", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "share",
+    "abs", "add", "clamp", "clamp_mask", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p",
+    "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow",
+    "share",
     "sign", "sqrt", "sub", "to", "where",
 ]  # fmt: skip
 

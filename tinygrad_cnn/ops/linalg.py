@@ -11,7 +11,7 @@ from ..op import op
 from .reduce import sum
 from .shape import permute, sum_to
 
-__all__ = ["add_bias", "linear", "matmul", "mT"]
+__all__ = ["add_bias", "linear", "mT", "matmul"]
 
 
 def mT(x: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..op import op
-from .elementwise import sqrt
 from .reduce import mean, var
 
 __all__ = ["dropout", "normalize", "normalize_grad"]
