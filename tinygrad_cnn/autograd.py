@@ -27,7 +27,8 @@ __all__ = [
 
 
 class FunctionContext:
-    """What `Function.forward` leaves for `backward`: tensors by `save_for_backward`, the rest as attributes."""
+    """What `Function.forward` leaves for `backward`: tensors by `save_for_backward`, the rest as "
+    "attributes."""
 
     def __init__(self, args: tuple[Any, ...]):
         self.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
@@ -132,7 +133,8 @@ class Function:
             grads = grads if isinstance(grads, tuple) else (grads,)
             if len(grads) != len(args):
                 raise GraphError(
-                    f"{cls.__name__}.backward returned {len(grads)} gradients for {len(args)} arguments of forward; "
+                    f"{cls.__name__}.backward returned {len(grads)} gradients for {len(args)} "
+                    "arguments of forward; "
                     "return one for each, None where there is none"
                 )
             return grads

@@ -209,7 +209,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             a != b for d, (a, b) in enumerate(zip(t.shape, kept[0].shape, strict=True)) if d != axis
         ):
             raise ShapeError(
-                f"cat: tensor {i} {t.shape} does not fit tensor 0 {kept[0].shape}: all axes but {axis} must agree"
+                f"cat: tensor {i} {t.shape} does not fit tensor 0 {kept[0].shape}: all axes but "
+                f"{axis} must agree"
             )
     dtype = promote(shape.cat, [t.array for t in kept])[0].dtype
     return shape.cat(*(t.to(dtype) for t in kept), dim=axis)

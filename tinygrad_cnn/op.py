@@ -6,9 +6,10 @@
     relu.vjp(x=lambda g, out: relu_grad(g, out))
 
 Positional parameters are the differentiable inputs, keyword-only ones are attributes.  The names that
-a rule's parameters bear say what it is given and so what must be kept until backward: `g` (the
-incoming gradient), `out` (the result), an input, an attribute, or `<input>_shape`.  What no rule names is not kept alive; the rule of an input that needs no gradient
-keeps nothing and is never called.  This file is the only one that speaks both arrays and Tensors.
+a rule's parameters bear say what it is given, and so what must be kept until backward: `g` (the
+incoming gradient), `out` (the result), an input, an attribute, or `<input>_shape`.  What no rule names
+is not kept alive; the rule of an input that needs no gradient keeps nothing and is never called.  This
+file is the only one that speaks both arrays and Tensors.
 """
 
 from __future__ import annotations
@@ -334,7 +335,8 @@ def _check_broadcast(op: Op, values: list[Any]) -> None:
             if len(sizes) > 1:
                 raise ShapeError(
                     f"{op.name}: shapes {' and '.join(map(str, shapes))} do not broadcast: axis {-axis} has "
-                    f"sizes {' and '.join(map(str, sizes))}; sizes must be equal or 1 (unsqueeze adds an axis of 1)"
+                    f"sizes {' and '.join(map(str, sizes))}; sizes must be equal or 1 (unsqueeze adds "
+                    "an axis of 1)"
                 ) from None
 
 

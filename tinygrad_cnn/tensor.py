@@ -36,7 +36,7 @@ class Tensor:
     """A NumPy array that remembers how it was computed.  Make one with `tensor(...)`.
 
     Attributes:
-        array: the values.  Write to them through the Tensor (`x[0] = 1`, `x.add_(1)`), so that the tape knows.
+        array: the values.  Write to them through the Tensor (`x[0] = 1`, `x.add_(1)`): the tape must know.
         node: the place on the tape; None if no gradient is wanted.
         grad: the gradient that backward left here, or None.
         writes: [how often the memory was written in place, whether other tensors share it].
@@ -236,7 +236,8 @@ class Tensor:
         return self
 
     def to(self, *args: Any, dtype: Any = None) -> Tensor:
-        """Another dtype: `x.to(tg.float64)`; `x.to(other)` takes another tensor's.  "cpu" is the only device."""
+        """Another dtype: `x.to(tg.float64)`; `x.to(other)` takes another tensor's.  "cpu" is the "
+        "only device."""
         for wanted in args:
             if isinstance(wanted, Tensor):
                 dtype = wanted.dtype
@@ -520,13 +521,15 @@ class Tensor:
         return reduce.amin(self, dim=_dims("amin", self, dim), keepdim=keepdim)
 
     def max(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-        """The largest element; with `dim` a pair (values, indices) of the first ones; with a tensor, `maximum`."""
+        """The largest element; with `dim` a pair (values, indices) of the first ones; with a "
+        "tensor, `maximum`."""
         if isinstance(dim, Tensor):
             return self.maximum(dim)
         return self.amax() if dim is None else self._extreme("max", self.argmax(dim, True), dim, keepdim)
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-        """The smallest element; with `dim` a pair (values, indices) of the first ones; with a tensor, `minimum`."""
+        """The smallest element; with `dim` a pair (values, indices) of the first ones; with a "
+        "tensor, `minimum`."""
         if isinstance(dim, Tensor):
             return self.minimum(dim)
         return self.amin() if dim is None else self._extreme("min", self.argmin(dim, True), dim, keepdim)
@@ -682,13 +685,15 @@ class Tensor:
             m > n for a, (m, n) in enumerate(zip(where.shape, self.shape, strict=False)) if a != axis
         ):
             raise ShapeError(
-                f"gather: index {where.shape} must have the axes of x {self.shape}, none larger except axis {axis}"
+                f"gather: index {where.shape} must have the axes of x {self.shape}, none larger "
+                f"except axis {axis}"
             )
         _in_range("gather", where, self.shape[axis])
         return shape.gather(self, dim=axis, index=where)
 
     def matmul(self, other: Any) -> Tensor:
-        """Matrix product; leading axes broadcast, a 1-d tensor is a row on the left and a column on the right."""
+        """Matrix product; leading axes broadcast, a 1-d tensor is a row on the left and a column on "
+        "the right."""
         if not isinstance(other, Tensor):
             other = Tensor(np.asarray(other))
         if self.ndim == 0 or other.ndim == 0:
@@ -706,7 +711,7 @@ class Tensor:
 
     mm = bmm = matmul
 
-    # --- indexing and in-place -------------------------------------------------------------------------------
+    # --- indexing and in-place ---------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
         return shape.getitem(self, index=_index(index))
@@ -729,12 +734,14 @@ class Tensor:
             return False
         if self.requires_grad and self.is_leaf:
             raise GraphError(
-                "in place: a leaf that requires grad cannot be changed while recording; use `with no_grad():`, "
+                "in place: a leaf that requires grad cannot be changed while recording; use `with "
+                "no_grad():`, "
                 "or compute a new tensor (x = x + 1)"
             )
         if self.writes[1]:
             raise GraphError(
-                "in place: this tensor shares memory with another (a view, or detach()), whose place on the tape "
+                "in place: this tensor shares memory with another (a view, or detach()), whose place "
+                "on the tape "
                 "would become wrong; compute a new tensor (x = x + 1)"
             )
         return True
@@ -742,7 +749,8 @@ class Tensor:
     def _become(self, result: Tensor) -> Self:
         if result.shape != self.shape or result.dtype != self.dtype:
             raise ShapeError(
-                f"in place: the result {result.shape} {result.dtype} does not fit into {self.shape} {self.dtype}; "
+                f"in place: the result {result.shape} {result.dtype} does not fit into {self.shape} "
+                f"{self.dtype}; "
                 "compute a new tensor instead"
             )
         self.array, self.node, self.writes = result.array, result.node, result.writes

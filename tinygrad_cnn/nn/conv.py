@@ -37,7 +37,8 @@ class _Conv(Module):
         name = type(self).__name__
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ArgumentError(
-                f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
+                f"{name}: groups={groups} must divide in_channels={in_channels} and "
+                f"out_channels={out_channels}"
             )
         if padding_mode != "zeros":
             raise ArgumentError(f"{name}: padding_mode {padding_mode!r} is not there yet; 'zeros' is")
@@ -81,7 +82,8 @@ class _Conv(Module):
 class _ConvTranspose(_Conv):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
-        output_padding: Any = 0, groups: int = 1, bias: bool = True, dilation: Any = 1, padding_mode: str = "zeros",
+        output_padding: Any = 0, groups: int = 1, bias: bool = True, dilation: Any = 1,
+        padding_mode: str = "zeros",
     ):  # fmt: skip
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode

@@ -181,7 +181,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if input.ndim > 2 and math.prod(input.shape[1:]) == features:
             cure = "flatten it first: x.flatten(1)"
         raise ShapeError(
-            f"linear: x has {have} features, weight expects {features} (x {input.shape}, weight {weight.shape}); {cure}"
+            f"linear: x has {have} features, weight expects {features} (x {input.shape}, weight "
+            f"{weight.shape}); {cure}"
         )
     x = input if input.ndim == 2 else input.reshape(math.prod(input.shape[:-1]), features)
     y = _add_bias("linear", linalg.linear(x, weight), bias)
@@ -342,7 +343,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Averages over windows chosen so that the result has `output_size` (an int, or one or None per axis).
 
-    Window i covers pixels floor(i n / out) up to ceil((i + 1) n / out).  `output_size` 1 is global average pooling.
+    Window i covers pixels floor(i n / out) up to ceil((i + 1) n / out); `output_size` 1 averages globally.
 
     >>> import tinygrad_cnn as tg
     >>> adaptive_avg_pool2d(tg.ones(2, 3, 7, 5), (3, None)).shape
@@ -544,7 +545,8 @@ def layer_norm(
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Surround with `value`: pad = (left, right, top, bottom, ...), last axis first; negative ones cut off."""
+    """Surround with `value`: pad = (left, right, top, bottom, ...), last axis first; negative ones "
+    "cut off."""
     if mode != "constant":
         raise ArgumentError(f"pad: mode {mode!r} is not there yet; 'constant' is")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
@@ -705,7 +707,8 @@ def _nll(
 def _pair(name: str, input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         raise ShapeError(
-            f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly always a mistake "
+            f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly "
+            "always a mistake "
             "(reshape or squeeze one of them)"
         )
 
@@ -744,7 +747,8 @@ def binary_cross_entropy(
     _pair("binary_cross_entropy", input, target)
     if input.numel() and not ((input.array >= 0) & (input.array <= 1)).all():
         raise ArgumentError(
-            f"binary_cross_entropy: x runs from {input.array.min():g} to {input.array.max():g}; probabilities lie "
+            f"binary_cross_entropy: x runs from {input.array.min():g} to {input.array.max():g}; "
+            "probabilities lie "
             "between 0 and 1 (use sigmoid, or better binary_cross_entropy_with_logits)"
         )
     losses = loss.binary_cross_entropy(input, target)

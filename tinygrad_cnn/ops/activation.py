@@ -40,7 +40,7 @@ relu.vjp(x=lambda g, out: relu_grad(g, out))
 relu_grad.vjp(y=lambda g, x: relu_grad(g, x))  # linear in y, and flat in x
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def leaky_relu(x, *, negative_slope=0.01):
     """x for x > 0, else negative_slope x; the derivative at 0 is the slope's."""
     return np.where(x > 0, x, x * negative_slope)
@@ -49,7 +49,7 @@ def leaky_relu(x, *, negative_slope=0.01):
 leaky_relu.vjp(x=lambda g, x, negative_slope: where(g, g * negative_slope, mask=x.array > 0))
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def prelu(x, w):
     """x for x > 0, else w x with a learned w (He et al. 2015, arXiv:1502.01852)."""
     return np.where(x > 0, x, x * w)
@@ -61,7 +61,7 @@ prelu.vjp(
 )
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def elu(x, *, alpha=1.0):
     """x for x > 0, else alpha (e^x - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
@@ -70,7 +70,7 @@ def elu(x, *, alpha=1.0):
 elu.vjp(x=lambda g, x, out, alpha: where(g, g * (out + alpha), mask=x.array > 0))
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def hardtanh(x, *, min_val=-1.0, max_val=1.0):
     """min(max(x, min_val), max_val); the derivative at the bounds is taken as 0."""
     return np.clip(x, min_val, max_val)
@@ -97,7 +97,7 @@ def tanh(x):
 tanh.vjp(x=lambda g, out: g * (1 - out * out))
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017, arXiv:1710.05941)."""
     return x / (1 + np.exp(-x))
@@ -111,7 +111,7 @@ def _silu_x(g: Any, x: Any) -> Any:
 silu.vjp(x=_silu_x)
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def softplus(x, *, beta=1.0, threshold=20.0):
     """log(1 + e^(beta x)) / beta, a smooth relu; x itself where beta x > threshold."""
     scaled = x * beta
@@ -121,7 +121,7 @@ def softplus(x, *, beta=1.0, threshold=20.0):
 softplus.vjp(x=lambda g, x, beta, threshold: where(g, g * sigmoid(x * beta), mask=x.array * beta > threshold))
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def gelu(x, *, approximate="none"):
     """x times the normal distribution function of x (Hendrycks & Gimpel 2016, arXiv:1606.08415).
 

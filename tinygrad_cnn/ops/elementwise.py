@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,9 @@ from ..kernels import special
 from ..op import op
 
 __all__ = [
-    "abs", "add", "clamp", "clamp_mask", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p",
-    "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow",
-    "share",
-    "sign", "sqrt", "sub", "to", "where",
+    "abs", "add", "clamp", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "sign", "sqrt", "sub", "to",
+    "where",
 ]  # fmt: skip
 
 
@@ -77,14 +76,15 @@ def pow(x, y):
 
 def _pow_x(g: Any, x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
-        return g * (y * x ** (y - 1 if y else 1))
-    # 0 * x**-1 would be nan at x = 0: where y is 0 any exponent that stays finite will do
-    return g * (y * x ** where(y - 1, 1.0, mask=y.array != 0))
+        return g * (y * x ** (y - 1 if y else 0))
+    # 0 * 0**-1 would be nan; only there, since the exponent is differentiated by y again
+    corner = (x.array == 0) & (y.array == 0)
+    return g * (y * x ** where(0.0, y - 1, mask=corner))
 
 
 def _pow_y(g: Any, x: Any, y: Any, out: Any) -> Any:
     if isinstance(x, (int, float)):
-        return g * out * (np.log(x) if x else 0.0)
+        return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
     return g * out * log(where(x, 1.0, mask=x.array != 0))
 
 
@@ -157,7 +157,15 @@ def maximum(x, y):
     return np.maximum(x, y)
 
 
-maximum.vjp(x=lambda g, x, y: g * share(x, y), y=lambda g, x, y: g * share(y, x))
+def _to_winner(g: Any, tied: Any, lost: Any) -> Any:
+    """All of g, half of it where the inputs are equal, none where this one lost."""
+    return where(0.0, where(g * 0.5, g, mask=tied.array), mask=lost.array)
+
+
+maximum.vjp(
+    x=lambda g, x, y: _to_winner(g, eq(x, y), lt(x, y)),
+    y=lambda g, x, y: _to_winner(g, eq(x, y), lt(y, x)),
+)
 
 
 @op(elementwise=True)
@@ -166,14 +174,10 @@ def minimum(x, y):
     return np.minimum(x, y)
 
 
-minimum.vjp(x=lambda g, x, y: g * share(y, x), y=lambda g, x, y: g * share(x, y))
-
-
-@op(elementwise=True, floating=True)
-def share(x, y):
-    """1 where x wins over y, 1/2 where they are equal, 0 where it loses.  Flat, so it has no gradient."""
-    dtype = np.result_type(x)
-    return 1 - np.less(x, y).astype(dtype) - np.equal(x, y) * dtype.type(0.5)
+minimum.vjp(
+    x=lambda g, x, y: _to_winner(g, eq(x, y), gt(x, y)),
+    y=lambda g, x, y: _to_winner(g, eq(x, y), gt(y, x)),
+)
 
 
 @op(elementwise=True)
@@ -185,14 +189,11 @@ def clamp(x, *, min=None, max=None):
     return x if max is None else np.minimum(x, max)
 
 
-clamp.vjp(x=lambda g, x, min, max: g * clamp_mask(x, min=min, max=max))
+def _within(x: np.ndarray, min: Any, max: Any) -> Any:
+    return (True if min is None else x >= min) & (True if max is None else x <= max)
 
 
-@op(elementwise=True)
-def clamp_mask(x, *, min=None, max=None):
-    """1 where min <= x <= max, else 0.  Flat, so it has no gradient."""
-    inside = (True if min is None else x >= min) & (True if max is None else x <= max)
-    return np.asarray(inside, np.result_type(x))
+clamp.vjp(x=lambda g, x, min, max: where(g, 0.0, mask=_within(x.array, min, max)))
 
 
 @op(elementwise=True)

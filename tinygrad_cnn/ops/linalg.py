@@ -25,7 +25,8 @@ def matmul(x, y):
     """out[.., i, j] = sum_k x[.., i, k] y[.., k, j], leading axes broadcast; both have at least 2 axes."""
     if x.shape[-1] != y.shape[-2]:
         raise ShapeError(
-            f"matmul: x {x.shape} has {x.shape[-1]} columns, y {y.shape} has {y.shape[-2]} rows; they must be equal "
+            f"matmul: x {x.shape} has {x.shape[-1]} columns, y {y.shape} has {y.shape[-2]} rows; they "
+            "must be equal "
             "(transpose one of them?)"
         )
     try:

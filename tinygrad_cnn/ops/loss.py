@@ -10,7 +10,7 @@ from .elementwise import clamp, log, log1p
 __all__ = ["binary_cross_entropy"]
 
 
-@op(elementwise=True)
+@op(elementwise=True, floating=True)
 def binary_cross_entropy(x, y):
     """-(y log x + (1 - y) log(1 - x)), with the logarithms cut off at -100 so that it stays finite."""
     return (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)

@@ -28,7 +28,8 @@ def scatter_windows(y, *, taps, geom):
 
 @op
 def gather_windows(x, *, taps, geom):
-    """The value at each window's chosen tap: x (n, c, *size) -> (n, c, *out); the adjoint of scatter_windows."""
+    """The value at each window's chosen tap: x (n, c, *size) -> (n, c, *out); the adjoint of "
+    "scatter_windows."""
     return kernels.gather(x, taps, geom)
 
 
@@ -47,7 +48,8 @@ def window_sum(x, *, geom):
 
 @op
 def window_spread(y, *, geom):
-    """Each y added to every cell of its window: y (n, c, *out) -> (n, c, *size); the adjoint of window_sum."""
+    """Each y added to every cell of its window: y (n, c, *out) -> (n, c, *size); the adjoint of "
+    "window_sum."""
     return kernels.window_spread(y, geom)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError
 from ..op import op
-from .elementwise import eq, exp, where
+from .elementwise import exp, where
 from .shape import expand, reshape
 
 __all__ = ["amax", "amin", "argmax", "argmin", "logsumexp", "mean", "std", "sum", "var"]
@@ -59,11 +59,19 @@ mean.vjp(x=lambda g, dim, keepdim, x_shape: _spread(g / max(1, _count(x_shape, d
 def var(x, *, dim, correction=1, keepdim=False):
     """sum (x - mean)^2 / (n - correction) over the axes `dim`."""
     _floats_only("var", x)
-    return np.var(x, dim, ddof=correction, keepdims=keepdim)
+    return _variance(x, dim, correction, keepdim)
+
+
+def _variance(x: np.ndarray, dim: tuple[int, ...], correction: int, keepdim: bool) -> Any:
+    """np.var without its warning: nan, or inf, where nothing is left to divide by."""
+    deviation = x - np.add.reduce(x, dim, keepdims=True) / x.dtype.type(_count(x.shape, dim))
+    left = max(0, _count(x.shape, dim) - correction)
+    return np.add.reduce(deviation * deviation, dim, keepdims=keepdim) / x.dtype.type(left)
 
 
 def _var_x(g: Any, x: Any, dim: tuple[int, ...], correction: int, keepdim: bool) -> Any:
-    scale = 2 / max(0, _count(x.shape, dim) - correction) if _count(x.shape, dim) > correction else math.nan
+    left = _count(x.shape, dim) - correction
+    scale = 2 / left if left > 0 else math.nan
     return (x - mean(x, dim=dim, keepdim=True)) * _spread(g * scale, dim, keepdim, x.shape)
 
 
@@ -74,7 +82,7 @@ var.vjp(x=_var_x)
 def std(x, *, dim, correction=1, keepdim=False):
     """The square root of `var`; the gradient at a constant x is taken as 0."""
     _floats_only("std", x)
-    return np.sqrt(np.var(x, dim, ddof=correction, keepdims=keepdim))
+    return np.sqrt(_variance(x, dim, correction, keepdim))
 
 
 def _std_x(g: Any, x: Any, out: Any, dim: tuple[int, ...], correction: int, keepdim: bool) -> Any:
@@ -106,7 +114,8 @@ def amin(x, *, dim, keepdim=False):
 
 
 def _extreme_x(g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    winners = eq(x, reshape(out, shape=_kept(x.shape, dim))).array
+    top = out.array.reshape(_kept(x.shape, dim))
+    winners = (x.array == top) | (x.array != x.array)  # a nan wins, and equals nothing
     shares = winners / winners.sum(dim, keepdims=True, dtype=x.dtype)
     return _spread(g, dim, keepdim, x.shape) * shares
 
@@ -117,14 +126,16 @@ amin.vjp(x=_extreme_x)
 
 @op
 def argmax(x, *, dim, keepdim=False):
-    """Where the largest element stands along axis `dim` (None: in the flattened array), the first one; int64."""
+    """Where the largest element stands along axis `dim` (None: in the flattened array), the first "
+    "one; int64."""
     _not_empty("argmax", x, tuple(range(x.ndim)) if dim is None else (dim,))
     return np.argmax(x, dim, keepdims=keepdim)
 
 
 @op
 def argmin(x, *, dim, keepdim=False):
-    """Where the smallest element stands along axis `dim` (None: in the flattened array), the first one; int64."""
+    """Where the smallest element stands along axis `dim` (None: in the flattened array), the first "
+    "one; int64."""
     _not_empty("argmin", x, tuple(range(x.ndim)) if dim is None else (dim,))
     return np.argmin(x, dim, keepdims=keepdim)
 
