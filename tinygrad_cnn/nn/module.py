@@ -7,12 +7,13 @@ dicts among them) when somebody asks, so assignment is plain Python and nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ..errors import ArgumentError, Error, StateDictError
-from ..tape import Handle, Scope, no_grad, state
+from ..tape import Handle, Scope, enable_grad, no_grad, state
 from ..tensor import Parameter, Tensor
 
 __all__ = ["IncompatibleKeys", "Module", "ModuleDict", "ModuleList", "Sequential"]
@@ -288,6 +289,15 @@ class Module:
         return self
 
     # --- showing -----------------------------------------------------------------------------------------
+
+    def graph(self, *inputs: Any, **options: Any) -> Any:
+        """Run on the inputs and draw what was recorded; options as in `graph.to_dot`.
+
+        Returns a Drawing, which shows itself in notebooks and has `.save("graph.svg")`.
+        """
+        drawing = import_module("tinygrad_cnn.graph")  # by name: the drawing stands on us, not we on it
+        with enable_grad():
+            return drawing.draw(self(*inputs), module=self, **options)
 
     def extra_repr(self) -> str:
         """What stands between the parentheses in the repr; layers override it."""
