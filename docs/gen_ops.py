@@ -9,6 +9,7 @@ import ast
 import importlib
 import inspect
 import re
+import textwrap
 from functools import cache
 from typing import Any
 
@@ -92,7 +93,7 @@ def entry(op: Any) -> str:
 
 def source(op: Any) -> str:
     """The function under its `@op`, and the statement of its rules, with the helpers that it names."""
-    forward = inspect.getsource(op.forward).rstrip()
+    forward = _without_docstring(textwrap.dedent(inspect.getsource(op.forward)).rstrip())
     segments, functions = _statements(op.__module__)
     module = importlib.import_module(op.__module__)
     names = {name for name, value in vars(module).items() if value is op}
@@ -102,6 +103,15 @@ def source(op: Any) -> str:
             parts += [functions[call] for call in sorted(calls & functions.keys()) if call.startswith("_")]
             parts.append(text)
     return "\n\n".join(dict.fromkeys([forward, *parts]))
+
+
+def _without_docstring(text: str) -> str:
+    """The page has just said it."""
+    lines, body = text.splitlines(), ast.parse(text).body
+    if len(body) == 1 and isinstance(body[0], ast.FunctionDef) and ast.get_docstring(body[0]):
+        said = body[0].body[0]
+        del lines[said.lineno - 1 : said.end_lineno]
+    return "\n".join(lines)
 
 
 @cache

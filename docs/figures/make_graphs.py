@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import tinygrad_cnn as tg
-from tinygrad_cnn import nn
+from tinygrad_cnn import graph, nn
 from tinygrad_cnn.nn import functional as F
 
 
@@ -29,4 +29,5 @@ class LeNet(nn.Module):
 
 if __name__ == "__main__":
     here = Path(__file__).parent
-    print(LeNet().graph(tg.zeros(64, 1, 28, 28)).save(here / "lenet.svg"))
+    model = LeNet()
+    graph.render(model(tg.zeros(64, 1, 28, 28)), here / "lenet.svg")

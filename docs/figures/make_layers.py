@@ -9,6 +9,7 @@ tests/test_architecture.py holds the code to it, and this picture to both.
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -53,6 +54,7 @@ COLOURS = {
 }  # fmt: skip
 
 
+@cache
 def imports(file: Path) -> set[str]:
     """The modules of the package that this file imports when run, as dotted paths below the package.
 
@@ -96,6 +98,7 @@ def _is_module(path: list[str]) -> bool:
     return target.is_dir() or target.with_suffix(".py").is_file()
 
 
+@cache
 def layer_imports() -> dict[str, set[str]]:
     """For each module of ORDER, the ones it imports."""
     needs: dict[str, set[str]] = {module: set() for module in ORDER}
