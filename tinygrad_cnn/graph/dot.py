@@ -11,6 +11,7 @@ import html
 import math
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -46,11 +47,11 @@ _STRAIGHT = "weight=8 "
 _BOXES = ("#ffffff", "#f5f7fa")  # by depth, in turn
 
 _HEAD = """digraph {title} {{
-  graph [rankdir={direction} bgcolor=transparent fontname=Arial fontsize=11 fontcolor="#57606a" labeljust=l \
-nodesep=0.3 ranksep=0.28 pad=0.15 tooltip={title}]
-  node [shape=box style="rounded,filled" fontname=Arial fontsize=12 fontcolor="#1f2328" height=0.34 \
-margin="0.14,0.06" penwidth=1.2]
-  edge [fontname=Arial fontsize=9 fontcolor="#6b7280" color="#6b7280" arrowsize=0.6 penwidth=1.1]
+  graph [rankdir={direction} newrank=true bgcolor=transparent nodesep=0.3 ranksep=0.28 pad=0.15]
+  graph [fontname=Arial fontsize=11 fontcolor="#57606a" labeljust=l tooltip={title}]
+  node [shape=box style="rounded,filled" height=0.34 margin="0.14,0.06" penwidth=1.2]
+  node [fontname=Arial fontsize=12 fontcolor="#1f2328"]
+  edge [color="#6b7280" arrowsize=0.6 penwidth=1.1 fontname=Arial fontsize=9 fontcolor="#6b7280"]
 """
 
 _SPATIAL = {
@@ -80,20 +81,19 @@ def to_dot(
 
     >>> import tinygrad_cnn as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
-    >>> print(to_dot(x.relu(), names={"x": x}))
-    digraph "graph" {
-    ...
-      n0 [label=<x<br/><font point-size="9" color="#57606a">2</font>> ...
-      n1 [label=<relu> ...
-    ...
-    }
+    >>> dot = to_dot(x.relu(), names={"x": x})
+    >>> print(*(line.strip() for line in dot.splitlines() if "->" in line), sep="\\n")
+    n0 -> n1 [weight=8 tooltip="x: 2 float32"]
+    n1 -> n2 [weight=8 tooltip="2 float32"]
     """
     if direction not in ("TB", "LR"):
         raise ArgumentError(f'graph: direction is {direction!r}; it can be "TB" (top to bottom) or "LR"')
-    outputs = [tensors] if is_tensor(tensors) else list(tensors)
-    for i, tensor in enumerate(outputs):
+    outputs = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+    for what, tensor in (*enumerate(outputs), *(names or {}).items()):
         if not is_tensor(tensor):
-            raise DtypeError(f"graph: output {i} is a {type(tensor).__name__}; draw Tensors")
+            what = f"output {what}" if isinstance(what, int) else f"names[{what!r}]"
+            raise DtypeError(f"graph: {what} is a {type(tensor).__name__}; it must be a Tensor")
+    for i, tensor in enumerate(outputs):
         if tensor.node is None:
             raise GraphError(
                 f"graph: output {i} {tensor.shape} was not recorded, so there is nothing to draw; compute it "
@@ -141,8 +141,10 @@ class _Sketch:
         self.ids: dict[Node, str] = {}
         self.count = 0
         self.edges: list[str] = []
-        self.lanes: dict[str, int] = {}  # straight lines down the page: the last node of each
+        self.data: set[str] = set()  # nodes that data from outside flows through
+        self.lanes: dict[str, int] = {}  # straight lines down the page that these stand on: the last of each
         self.lane_count = 0
+        self.latest = ""
 
     def text(self, outputs: list[Any]) -> str:
         roots = list(dict.fromkeys(tensor.node for tensor in outputs))
@@ -180,7 +182,7 @@ class _Sketch:
             name = _input_name(node, index)
             source = self._constant(node, index) if parent is None else self._leaf(parent, name, node.scope)
             self.sources[key] = source
-        elif source.learned:
+        else:
             source.home = _common(source.home, node.scope)
         source.uses += 1
 
@@ -196,7 +198,7 @@ class _Sketch:
         return (node, index) if array is None and not cast(Op, node.op).elementwise else None
 
     def _leaf(self, leaf: Node, name: str, user: Scope | None) -> _Source:
-        tensor = leaf.sink and leaf.sink()
+        tensor = None if leaf.sink is None else leaf.sink()
         learned = tensor is None or isinstance(tensor, Parameter)  # what has died was a dead model's
         array = None if tensor is None else tensor.array
         if learned:
@@ -205,19 +207,19 @@ class _Sketch:
 
     def _constant(self, node: Node, index: int) -> _Source:
         """An input that needs no gradient: it is not on the tape, but the rules may have saved it."""
-        name, array = _input_name(node, index), _saved(node, index)
+        op, name, array = cast(Op, node.op), _input_name(node, index), _saved(node, index)
         shape = node.attrs.get(f"{name}_shape")
         if array is not None:
             shape = array.shape
-        elif index == 0 and node.attrs.get("geom") and cast(Op, node.op).name == "conv":
+        elif index == 0 and op.name == "conv":
             geom = node.attrs["geom"]
             shape = (node.shape[0], geom.in_channels, *geom.size)
         dtype = node.dtype if array is None else array.dtype
         if self._member(array, node.scope):
             return _Source(name, shape, dtype, array, True, node.scope)  # frozen, or a buffer
-        if index == 0:
+        if id(array) in self.arrays or (index == 0 and not op.elementwise):
             return _Source("input", shape, dtype, array, False, None)
-        return _Source(name, shape, dtype, array, False, node.scope)
+        return _Source("constant" if op.elementwise else name, shape, dtype, array, False, node.scope)
 
     def _member(self, array: Any, scope: Scope | None) -> str | None:
         """The name of a parameter or buffer in the innermost module here that has it."""
@@ -243,10 +245,13 @@ class _Sketch:
         """Label, style and tooltip."""
         name = self.arrays.get(id(source.array)) or self._member(source.array, source.home) or source.name
         small = "" if source.shape is None else _dims(source.shape)
-        flow = f"{small} {source.dtype}".strip()
         if source.learned and source.shape and len(source.shape) > 1:
             small += f" · {math.prod(source.shape):,}"
-        return _label(name, small), _PARAMETER if source.learned else _DATA, f"{name}: {flow}"
+        return (
+            _label(name, small),
+            _PARAMETER if source.learned else _DATA,
+            f"{name}: {_array(source.shape, source.dtype)}",
+        )
 
     # --- boxes -------------------------------------------------------------------------------------
 
@@ -269,31 +274,37 @@ class _Sketch:
     def _statements(self) -> Iterator[str]:
         """Nodes and boxes, one box in another, without recursion."""
         count = 0
-        stack = [iter(self.root.content)]
+        stack: list[tuple[Iterator[Any], bool]] = [(iter(self.root.content), False)]
         while stack:
             indent = "  " * len(stack)
-            item = next(stack[-1], None)
+            items, mixed = stack[-1]
+            item = next(items, None)
             if item is None:
                 stack.pop()
                 if stack:
                     yield f"{indent[2:]}}}\n"
-            elif isinstance(item, str):
+                continue
+            if isinstance(item, str) and not mixed:
                 yield f"{indent}{item}\n"
+                continue
+            start = f"{indent}subgraph cluster_{count} {{"
+            count += 1
+            if isinstance(item, str):
+                # Alone beside boxes, a node gets an invisible one: the arrows from and to a node that shares
+                # its box with boxes would push edge labels aside (Graphviz takes that box for an obstacle).
+                yield f'{start} graph [style=invis label="" margin=0] {item} }}\n'
             else:
                 label = f"label={_quote(item.title)} tooltip={_quote(item.path)}"
-                style = (
-                    f'style="rounded,filled" fillcolor="{_BOXES[item.level % 2]}" color="#c3cad3" margin=9'
-                )
-                yield f"{indent}subgraph cluster_{count} {{\n{indent}  graph [{label} {style}]\n"
-                count += 1
-                stack.append(iter(item.content))
+                colours = f'fillcolor="{_BOXES[item.level % 2]}" color="#c3cad3"'
+                yield f'{start}\n{indent}  graph [{label} style="rounded,filled" {colours} margin=9]\n'
+                stack.append((iter(item.content), any(isinstance(part, _Box) for part in item.content)))
 
     # --- nodes and edges ---------------------------------------------------------------------------
 
     def _draw_op(self, node: Node, is_output: bool) -> None:
         beside: dict[str, str] = {}  # parameters on the op's own level: ids and statements
         edges: list[tuple[str, str, str]] = []  # where from, style, tooltip
-        main: list[str] = []  # where data comes from, as opposed to parameters
+        main: list[str] = []  # where data comes from, as opposed to what depends on parameters only
         shown = set()
         for index, parent in enumerate(node.parents):
             if parent is not None and parent.op is not None:
@@ -303,7 +314,8 @@ class _Sketch:
                     style = f'label="{gap}{_dims(parent.shape)}" '
                 if cast(Op, node.op).elementwise:
                     shown.add(parent.shape)  # once is enough
-                main.append(tail)
+                if tail in self.data:
+                    main.append(tail)
                 edges.append((tail, style, _flow(parent)))
             elif source := self.sources.get(self._key(node, index)):
                 label, style, tooltip = self._describe(source)
@@ -311,9 +323,10 @@ class _Sketch:
                     source.drawn, statement = self._node(label, style, tooltip)
                     beside[source.drawn] = statement
                 elif not source.drawn:
-                    lane = None if source.learned else self._lane([])[1]
+                    flows = not source.learned and source.home is None
+                    lane = self._lane([])[1] if flows else None
                     source.drawn = self._draw(self._box(source.home), label, style, tooltip, lane)
-                if not source.learned:
+                if source.drawn in self.data:
                     main.append(source.drawn)
                 edges.append((source.drawn, "", tooltip))
 
@@ -330,11 +343,15 @@ class _Sketch:
             level = (beside[left], statement, *(beside[other] for other in right))
             statement = f"{{ rank=same; {'; '.join(level)} }}"
         self._box(node.scope).content.append(statement)
+        if lane is not None:
+            self.latest = name
+        elif self.latest and all(parent is None or parent.op is None for parent in node.parents):
+            # What is made of parameters alone goes beside what happens at the time, not to the top.
+            top = next((tail for tail, _, _ in edges if tail not in beside), name)
+            self.edges.append(f"  {self.latest} -> {top} [style=invis weight=4]\n")
         for tail, style, tooltip in edges:
-            if tail in right:
-                self._edge(
-                    name, tail, "dir=back ", tooltip
-                )  # on one level, a tail is to the left of its head
+            if tail in right:  # on one level, Graphviz puts the tail to the left of the head
+                self._edge(name, tail, "dir=back ", tooltip)
             else:
                 self._edge(tail, name, _STRAIGHT + style if tail == before else style, tooltip)
 
@@ -354,6 +371,7 @@ class _Sketch:
         name = f"n{self.count}"
         self.count += 1
         if lane is not None:
+            self.data.add(name)
             self.lanes[name] = lane
             style += f" group={lane}"
         return name, f"{name} [label={label} {style} tooltip={_quote(tooltip)}]"
@@ -446,7 +464,7 @@ def _story(node: Node) -> str:
             for index, value in zip(node.plan.save, node.saved, strict=True)
         ]
         texts = [
-            f"{name} {_dims(value.shape)} {value.dtype}, {value.nbytes:,} bytes"
+            f"{name} {_array(value.shape, value.dtype)}, {value.nbytes:,} bytes"
             for name, value in (*kept, *node.attrs.items())
             if isinstance(value, np.ndarray)
         ]
@@ -484,8 +502,13 @@ def _dims(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
+@lru_cache(1000)  # most arrays of a graph look like another one, and NumPy is slow to name dtypes
+def _array(shape: tuple[int, ...] | None, dtype: Any) -> str:
+    return f"{'' if shape is None else _dims(shape)} {dtype}".lstrip()
+
+
 def _flow(node: Node) -> str:
-    return f"{_dims(node.shape)} {node.dtype}"
+    return _array(node.shape, node.dtype)
 
 
 def _label(title: str, small: str) -> str:
