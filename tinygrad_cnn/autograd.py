@@ -139,7 +139,7 @@ class Function:
                 )
             return grads
 
-        plan.rows = ((0, rule, (("g", None), *(("saved", i) for i in range(len(saved))))),)
+        plan.rows = ((0, rule, (None, *range(len(saved)))),)
         node = Node(_op_of(cast(Any, cls)), parents, {}, plan, saved, versions, array.shape, array.dtype)
         ctx._saved = ctx._flat = ()
         taped = cut(Tensor(array, node))

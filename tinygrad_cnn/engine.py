@@ -7,7 +7,7 @@ need nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -152,9 +152,9 @@ def _pull(
                 node.saved, node.versions = None, ()
 
 
-def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> Iterator[tuple[Node, Tensor]]:
+def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> list[tuple[Node, Tensor]]:
     """Call the node's rules: pairs of a parent and what this node adds to its gradient."""
-    op, plan = cast("Op", node.op), node.plan
+    op, plan, parents = cast("Op", node.op), node.plan, node.parents
     if node.saved is None:
         raise GraphError(
             f"backward a second time through {node.name}: what it had saved was released by the first; "
@@ -166,31 +166,25 @@ def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> Iterator[
                 f"backward through {node.name}: an array it saved was changed in place since; "
                 "change a copy (x = x + 1 instead of x += 1), or after backward"
             )
+    # Saved arrays go back to their places on the tape, for gradients of gradients; numbers stay numbers.
+    places = (*parents, node, None)
+    kept = [
+        wrap(value, places[source]) if type(value) is np.ndarray else value
+        for value, source in zip(node.saved, plan.save, strict=True)
+    ]
+    pairs = []
     for index, rule, arguments in plan.rows:
-        if useful is not None and not op.variadic and node.parents[index] not in useful:
+        if useful is not None and not op.variadic and parents[index] not in useful:
             continue
-        values = [_argument(node, g, kind, where) for kind, where in arguments]
-        result = rule(*values)
-        pairs = zip(node.parents, result, strict=True) if op.variadic else ((node.parents[index], result),)
-        for parent, contribution in pairs:
-            if parent is None or contribution is None:
+        result = rule(*[g if a is None else kept[a] if type(a) is int else node.attrs[a] for a in arguments])
+        for parent, part in zip(parents, result, strict=True) if op.variadic else ((parents[index], result),):
+            if parent is None or part is None:
                 continue
-            if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
-                contribution = _fit(node, op.inputs[0 if op.variadic else index], parent, contribution)
-            yield parent, contribution
-
-
-def _argument(node: Node, g: Tensor, kind: str, where: Any) -> Any:
-    if kind == "g":
-        return g
-    if kind == "attr":
-        return node.attrs[where]
-    value, source = node.saved[where], node.plan.save[where]  # type: ignore[index]
-    if not isinstance(value, np.ndarray):
-        return value  # a Python number
-    # A saved array goes back to its place on the tape, for gradients of gradients.
-    places = (*node.parents, node)
-    return wrap(value, places[source] if source < len(places) else None)
+            array = part.array
+            if array.shape != parent.shape or array.dtype is not parent.dtype:
+                part = _fit(node, op.inputs[0 if op.variadic else index], parent, part)
+            pairs.append((parent, part))
+    return pairs
 
 
 def _fit(node: Node, name: str, parent: Node, g: Tensor) -> Tensor:
@@ -198,6 +192,8 @@ def _fit(node: Node, name: str, parent: Node, g: Tensor) -> Tensor:
     if node.op is not None and node.op.elementwise:
         g = g if g.shape == parent.shape else sum_to(g, shape=parent.shape)
         return g if g.dtype == parent.dtype else to(g, dtype=parent.dtype)
+    if g.shape == parent.shape and g.dtype == parent.dtype:
+        return g  # dtypes can be equal without being one object
     raise GraphError(
         f"the rule of {name} in {node.name} returned a gradient {g.shape} {g.dtype} "
         f"for an input {parent.shape} {parent.dtype}; a gradient has its input's shape and dtype"

@@ -60,8 +60,8 @@ class Plan:
     Attributes:
         save: what to keep: indices into (*inputs, out).
         shapes: (name, input index) of the shapes to note; they join the node's attributes.
-        rows: (input index, rule, arguments) to call; an argument is a pair of a kind and where to find
-            it: "g"; "attr" and a name; "saved" and a position in `Node.saved`.
+        rows: (input index, rule, arguments) to call; an argument is said by where to find
+            it: None for g, a position in `Node.saved`, or the name of an attribute.
     """
 
     __slots__ = ("rows", "save", "shapes")
@@ -76,20 +76,20 @@ class Plan:
             rule = op.rows.get(name)
             if rule is None or not (any(needs) if op.variadic else needs[index]):
                 continue
-            arguments: list[tuple[str, Any]] = []
+            arguments: list[int | str | None] = []
             for wanted in rule.names:
                 if wanted == "g":
-                    arguments.append(("g", None))
+                    arguments.append(None)
                 elif wanted in op.attrs:
-                    arguments.append(("attr", wanted))
+                    arguments.append(wanted)
                 elif wanted in sources:
                     source = sources.index(wanted) + past_inputs
                     if source not in save:
                         save.append(source)
-                    arguments.append(("saved", save.index(source)))
+                    arguments.append(save.index(source))
                 else:
                     shapes.append((wanted, op.inputs.index(wanted.removesuffix("_shape"))))
-                    arguments.append(("attr", wanted))
+                    arguments.append(wanted)
             rows.append((index, rule.function, tuple(arguments)))
         self.save, self.shapes, self.rows = tuple(save), tuple(shapes), tuple(rows)
 

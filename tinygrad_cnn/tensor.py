@@ -10,12 +10,16 @@ import builtins
 import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Real
+from operator import index
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy import ndarray
 
 from . import engine
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
+from .geometry import _int
 from .op import bind
 from .ops import activation, elementwise, linalg, reduce, shape
 from .tape import Handle, Node, state
@@ -52,7 +56,7 @@ class Tensor:
     __array_ufunc__ = None  # so that ndarray * Tensor asks the Tensor
 
     def __init__(self, array: Any, node: Node | None = None):
-        self.array: np.ndarray = array if type(array) is np.ndarray else np.asarray(array, np.float32)
+        self.array: np.ndarray = array if type(array) is ndarray else _floats(array)
         self.node = node
         self.grad: Tensor | None = None
         self.writes: list[Any] = [0, False]
@@ -77,7 +81,7 @@ class Tensor:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
-        return self.array.shape if dim is None else self.array.shape[_dim("size", self, dim)]
+        return self.array.shape if dim is None else self.array.shape[_axis("size", self, dim)]
 
     def numel(self) -> int:
         """Number of elements."""
@@ -122,7 +126,9 @@ class Tensor:
 
     def __repr__(self) -> str:
         a = self.array
-        whole = a.dtype.kind == "f" and bool((np.isfinite(a) & (a == np.trunc(a)) & (np.abs(a) < 1e6)).all())
+        whole = a.dtype.kind == "f" and bool(
+            (np.isfinite(a) & (a == np.trunc(a)) & (np.abs(a, dtype=np.float64) < 1e6)).all()
+        )
         style: Any = "maxprec" if whole or a.dtype.kind != "f" else "fixed"
         text = np.array2string(a, separator=", ", prefix="tensor(", precision=4, floatmode=style)
         if a.dtype not in (np.float32, np.int64, np.bool_):
@@ -170,7 +176,7 @@ class Tensor:
         return int(self._value("index"))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self == value).array.any())
+        return bool(elementwise.eq(self, value).array.any())
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.ndim == 0 and spec else repr(self)
@@ -211,7 +217,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, self.dtype))
+        value = value if isinstance(value, Tensor) else Tensor(_floats(value, self.dtype))
         if value.shape != self.shape and not self.is_leaf:
             raise ShapeError(f"data: {value.shape} for a computed tensor {self.shape}; the shape must stay")
         self.array = value.array
@@ -245,9 +251,10 @@ class Tensor:
                 raise ArgumentError(f"to: there is no device {wanted}; tinygrad_cnn runs on the CPU")
             elif str(wanted) != "cpu":
                 dtype = wanted
-        if dtype is None or np.dtype(dtype) == self.dtype:
+        if dtype is None or dtype is self.dtype:
             return self
-        return elementwise.to(self, dtype=np.dtype(dtype))
+        dtype = _dtype("to", dtype)
+        return self if dtype == self.dtype else elementwise.to(self, dtype=dtype)
 
     def type(self, dtype: Any) -> Tensor:
         return self.to(dtype)
@@ -458,6 +465,9 @@ class Tensor:
         if isinstance(min, Tensor) or isinstance(max, Tensor):
             out = self if min is None else elementwise.maximum(self, min)
             return out if max is None else elementwise.minimum(out, max)
+        for bound in (min, max):
+            if bound is not None:
+                _number("clamp", "a bound", bound)
         return elementwise.clamp(self, min=min, max=max)
 
     clip = clamp
@@ -483,12 +493,12 @@ class Tensor:
     def sum(self, dim: Dims = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Sum over all axes, or those of `dim`."""
         x = self if dtype is None else self.to(dtype)
-        return reduce.sum(x, dim=_dims("sum", x, dim), keepdim=keepdim)
+        return reduce.sum(x, dim=_dims("sum", x, dim, keepdim), keepdim=keepdim)
 
     def mean(self, dim: Dims = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Mean over all axes, or those of `dim`."""
         x = self if dtype is None else self.to(dtype)
-        return reduce.mean(x, dim=_dims("mean", x, dim), keepdim=keepdim)
+        return reduce.mean(x, dim=_dims("mean", x, dim, keepdim), keepdim=keepdim)
 
     def var(
         self,
@@ -499,7 +509,7 @@ class Tensor:
     ) -> Tensor:
         """sum (x - mean)^2 / (n - correction)."""
         correction = builtins.int(unbiased) if correction is None else correction
-        return reduce.var(self, dim=_dims("var", self, dim), correction=correction, keepdim=keepdim)
+        return reduce.var(self, dim=_dims("var", self, dim, keepdim), correction=correction, keepdim=keepdim)
 
     def std(
         self,
@@ -510,53 +520,59 @@ class Tensor:
     ) -> Tensor:
         """The square root of `var`."""
         correction = builtins.int(unbiased) if correction is None else correction
-        return reduce.std(self, dim=_dims("std", self, dim), correction=correction, keepdim=keepdim)
+        return reduce.std(self, dim=_dims("std", self, dim, keepdim), correction=correction, keepdim=keepdim)
 
     def amax(self, dim: Dims = (), keepdim: builtins.bool = False) -> Tensor:
         """Largest element; ties share the gradient."""
-        return reduce.amax(self, dim=_dims("amax", self, dim), keepdim=keepdim)
+        return reduce.amax(self, dim=_dims("amax", self, dim, keepdim), keepdim=keepdim)
 
     def amin(self, dim: Dims = (), keepdim: builtins.bool = False) -> Tensor:
         """Smallest element; ties share the gradient."""
-        return reduce.amin(self, dim=_dims("amin", self, dim), keepdim=keepdim)
+        return reduce.amin(self, dim=_dims("amin", self, dim, keepdim), keepdim=keepdim)
 
     def max(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-        """The largest element; with `dim` a pair (values, indices) of the first ones; with a "
-        "tensor, `maximum`."""
+        """The largest element; with `dim` (values, indices) of the first ones; with a tensor, `maximum`."""
         if isinstance(dim, Tensor):
             return self.maximum(dim)
-        return self.amax() if dim is None else self._extreme("max", self.argmax(dim, True), dim, keepdim)
+        if dim is None:
+            return Tensor.amax(self)
+        return self._extreme(Tensor.argmax(self, dim, True), dim, keepdim)
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-        """The smallest element; with `dim` a pair (values, indices) of the first ones; with a "
-        "tensor, `minimum`."""
+        """The smallest element; with `dim` (values, indices) of the first ones; with a tensor, `minimum`."""
         if isinstance(dim, Tensor):
             return self.minimum(dim)
-        return self.amin() if dim is None else self._extreme("min", self.argmin(dim, True), dim, keepdim)
+        if dim is None:
+            return Tensor.amin(self)
+        return self._extreme(Tensor.argmin(self, dim, True), dim, keepdim)
 
-    def _extreme(self, name: str, indices: Tensor, dim: builtins.int, keepdim: builtins.bool) -> Extreme:
+    def _extreme(self, indices: Tensor, dim: builtins.int, keepdim: builtins.bool) -> Extreme:
         values = self.gather(dim, indices)
         return Extreme(values, indices) if keepdim else Extreme(values.squeeze(dim), indices.squeeze(dim))
 
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the first largest element."""
+        _dims("argmax", self, dim, keepdim)
         return reduce.argmax(self, dim=None if dim is None else _dim("argmax", self, dim), keepdim=keepdim)
 
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the first smallest element."""
+        _dims("argmin", self, dim, keepdim)
         return reduce.argmin(self, dim=None if dim is None else _dim("argmin", self, dim), keepdim=keepdim)
 
     def logsumexp(self, dim: Dims, keepdim: builtins.bool = False) -> Tensor:
         """log sum e^x, stable."""
-        return reduce.logsumexp(self, dim=_dims("logsumexp", self, dim), keepdim=keepdim)
+        return reduce.logsumexp(self, dim=_dims("logsumexp", self, dim, keepdim), keepdim=keepdim)
 
     def any(self, dim: Dims = None, keepdim: builtins.bool = False) -> Tensor:
         """Whether some element is true."""
-        return Tensor(np.asarray(np.any(self.array, _dims("any", self, dim), keepdims=keepdim)))
+        dims = _dims("any", self, dim, keepdim)
+        return Tensor(np.asarray(np.any(self.array, dims, keepdims=keepdim)))
 
     def all(self, dim: Dims = None, keepdim: builtins.bool = False) -> Tensor:
         """Whether all elements are true."""
-        return Tensor(np.asarray(np.all(self.array, _dims("all", self, dim), keepdims=keepdim)))
+        dims = _dims("all", self, dim, keepdim)
+        return Tensor(np.asarray(np.all(self.array, dims, keepdims=keepdim)))
 
     # --- shapes --------------------------------------------------------------------------------------------
 
@@ -572,7 +588,7 @@ class Tensor:
 
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Merge the axes from start_dim to end_dim into one."""
-        if self.ndim == 0:
+        if _tensor("flatten", self).ndim == 0:
             return self.reshape(1)
         start, end = _dim("flatten", self, start_dim), _dim("flatten", self, end_dim)
         if start > end:
@@ -593,8 +609,8 @@ class Tensor:
 
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Swap two axes."""
+        a, b = _axis("transpose", self, dim0), _axis("transpose", self, dim1)
         order = list(range(self.ndim))
-        a, b = _dim("transpose", self, dim0), _dim("transpose", self, dim1)
         order[a], order[b] = order[b], order[a]
         return shape.permute(self, dims=tuple(order))
 
@@ -602,6 +618,10 @@ class Tensor:
         """Move axes to other places; the others keep their order."""
         src = [_dim("movedim", self, d) for d in _sizes("movedim", (source,))]
         dst = [_dim("movedim", self, d) for d in _sizes("movedim", (destination,))]
+        if len(src) != len(dst) or len(set(src)) < len(src) or len(set(dst)) < len(dst):
+            raise ArgumentError(
+                f"movedim: {source} to {destination}: both must name as many different axes of x {self.shape}"
+            )
         order = [d for d in range(self.ndim) if d not in src]
         for d, s in sorted(zip(dst, src, strict=True)):
             order.insert(d, s)
@@ -638,22 +658,24 @@ class Tensor:
 
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """Insert an axis of size 1."""
-        if not -self.ndim - 1 <= dim <= self.ndim:
+        n = _tensor("unsqueeze", self).ndim
+        if not isinstance(dim, (builtins.int, np.integer)) or not -n - 1 <= dim <= n:
             raise ShapeError(
-                f"unsqueeze: dim {dim} is not in [{-self.ndim - 1}, {self.ndim}] for x {self.shape}"
+                f"unsqueeze: dim {dim!r} is not an integer in [{-n - 1}, {n}] for x {self.shape}"
             )
-        at = dim % (self.ndim + 1)
+        at = builtins.int(dim) % (n + 1)
         return self.reshape(*self.shape[:at], 1, *self.shape[at:])
 
     def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Pieces of one size (the last may be smaller), or of the sizes given."""
-        axis = _dim("split", self, dim)
+        axis = _axis("split", self, dim)
         n, sizes = self.shape[axis], split_size_or_sections
-        if isinstance(sizes, builtins.int):
-            if sizes <= 0:
-                raise ArgumentError(f"split: pieces of size {sizes}; a size must be positive")
-            sizes = [builtins.min(sizes, n - start) for start in range(0, n, sizes)] or [0]
-        if builtins.sum(sizes) != n or builtins.min(sizes) < 0:
+        if isinstance(sizes, (tuple, list)):
+            sizes = _sizes("split", (sizes,))
+        else:
+            step = _int("split", "the size of a piece", sizes)
+            sizes = [builtins.min(step, n - start) for start in range(0, n, step)] or [0]
+        if builtins.sum(sizes) != n or builtins.min(sizes, default=0) < 0:
             raise ShapeError(
                 f"split: sizes {list(sizes)} do not add up to {n}, the size of axis {axis} of x {self.shape}"
             )
@@ -665,22 +687,22 @@ class Tensor:
 
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` pieces of equal size, the last possibly smaller."""
-        if chunks <= 0:
-            raise ArgumentError(f"chunk: {chunks} chunks; a positive number is needed")
-        return self.split(builtins.max(1, -(-self.shape[_dim("chunk", self, dim)] // chunks)), dim)
+        pieces, n = _int("chunk", "the number of chunks", chunks), self.shape[_axis("chunk", self, dim)]
+        return self.split(builtins.max(1, -(-n // pieces)), dim)
 
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """The slices along an axis, which disappears."""
-        lead = (slice(None),) * _dim("unbind", self, dim)
+        lead = (slice(None),) * _axis("unbind", self, dim)
         return tuple(self[(*lead, i)] for i in range(self.shape[dim]))
 
     def flip(self, *dims: Any) -> Tensor:
         """Reverse the order along axes."""
-        return shape.flip(self, dims=tuple(_dim("flip", self, d) for d in _sizes("flip", dims)))
+        order = tuple(_axis("flip", self, d) for d in _sizes("flip", dims))
+        return shape.flip(self, dims=_dims("flip", self, order) if order else ())
 
     def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
         """out[.., i, ..] = x[.., index[.., i, ..], ..]."""
-        axis, where = _dim("gather", self, dim), _indices("gather", index)
+        axis, where = _axis("gather", self, dim), _indices("gather", index)
         if where.ndim != self.ndim or builtins.any(
             m > n for a, (m, n) in enumerate(zip(where.shape, self.shape, strict=False)) if a != axis
         ):
@@ -724,8 +746,8 @@ class Tensor:
         value = value.array if isinstance(value, Tensor) else value
         try:
             self._writable()[index] = value
-        except (IndexError, ValueError) as error:
-            raise ShapeError(f"assignment: x {self.shape}, value {np.shape(value)}: {error}") from None
+        except (IndexError, ValueError, TypeError) as error:
+            raise shape.misfit("assignment", self.array, value, error) from None
 
     def _recorded_with(self, *others: Any) -> builtins.bool:
         """Whether an in-place step has to go on the tape; refuses those that would leave it wrong."""
@@ -839,9 +861,53 @@ def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tenso
 # --- arguments ---------------------------------------------------------------------------------------------
 
 
+def _floats(data: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Numbers, or lists of them, as an array."""
+    try:
+        if data is not None:  # which NumPy would take for nan
+            return np.asarray(data, dtype)
+    except (TypeError, ValueError):
+        pass
+    raise DtypeError(f"Tensor: cannot hold {type(data).__name__} {data!r:.40}; numbers and bools only")
+
+
+def _tensor(name: str, x: Any, role: str = "x") -> Tensor:
+    if not isinstance(x, Tensor):
+        raise DtypeError(f"{name}: {role} is a {type(x).__name__}; make it a tensor(...) first")
+    return x
+
+
+def _dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """One of the number types."""
+    try:
+        found = np.dtype(dtype)
+        if found.kind in "fiub":
+            return found
+    except TypeError:
+        pass
+    raise DtypeError(
+        f"{name}: {dtype!r:.40} is no dtype of numbers; use one such as float32, float64 or int64"
+    )
+
+
+def _number(name: str, what: str, value: Any, least: float | None = None, most: float = math.inf) -> Any:
+    """A real number within bounds; nan is within none."""
+    if isinstance(value, Real) and (least is None or least <= value <= most):
+        return value
+    bounds = "" if least is None else f" from {least} to {most}"
+    raise ArgumentError(f"{name}: {what} must be a number{bounds}, not {value!r:.40}")
+
+
+def _axis(name: str, x: Tensor, dim: Any) -> int:
+    """One axis of a tensor that has some."""
+    if _tensor(name, x).ndim == 0:
+        raise ShapeError(f"{name}: x () has no axes and so no dim {dim}; unsqueeze(0) gives it one")
+    return _dim(name, x, dim)
+
+
 def _dim(name: str, x: Tensor, dim: Any) -> int:
-    """One axis, counted from the front."""
-    n = max(x.ndim, 1)
+    """One axis, counted from the front; a 0-d tensor counts as having one."""
+    n = max(_tensor(name, x).ndim, 1)
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise DtypeError(f"{name}: dim is {dim!r}; an axis is an integer")
     if not -n <= dim < n:
@@ -849,10 +915,12 @@ def _dim(name: str, x: Tensor, dim: Any) -> int:
     return int(dim) % n
 
 
-def _dims(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
+def _dims(name: str, x: Tensor, dim: Any, keepdim: Any = False) -> tuple[int, ...]:
     """A set of axes in ascending order; None and () mean all."""
+    if keepdim is not False and keepdim is not True:  # sum(0, 1) would quietly sum over axis 0 alone
+        raise ArgumentError(f"{name}: keepdim is {keepdim!r:.40}, not a bool; give several axes as a tuple")
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
-        return tuple(range(x.ndim))
+        return tuple(range(_tensor(name, x).ndim))
     dims = sorted(_dim(name, x, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
     if len(set(dims)) < len(dims):
         raise ArgumentError(f"{name}: an axis appears twice in dim={dim} (x {x.shape})")
@@ -864,8 +932,8 @@ def _sizes(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
     try:
-        return tuple(s.__index__() for s in sizes)
-    except AttributeError:
+        return tuple(index(s) for s in sizes)
+    except TypeError:
         raise DtypeError(f"{name}: sizes and axes are integers, not {sizes!r}") from None
 
 
@@ -906,7 +974,7 @@ def _mask(name: str, mask: Any) -> np.ndarray:
 
 
 def _floating(name: str, x: Tensor) -> Tensor:
-    if x.dtype.kind != "f":
+    if _tensor(name, x).dtype.kind != "f":
         raise DtypeError(f"{name}: x is {x.dtype}; floats are needed (use .float())")
     return x
 
@@ -918,3 +986,6 @@ def _bits(name: str, function: np.ufunc, *operands: Any) -> Tensor:
     except TypeError:
         kinds = " and ".join(str(np.asarray(a).dtype) for a in arrays)
         raise DtypeError(f"{name}: works on bools and integers, not {kinds}; compare first") from None
+    except ValueError:
+        shapes = " and ".join(str(np.shape(a)) for a in arrays)
+        raise ShapeError(f"{name}: shapes {shapes} do not broadcast; sizes must be equal or 1") from None
