@@ -257,6 +257,7 @@ class Tensor:
         return self if dtype == self.dtype else elementwise.to(self, dtype=dtype)
 
     def type(self, dtype: Any) -> Tensor:
+        """The same as `to(dtype)`."""
         return self.to(dtype)
 
     def float(self) -> Tensor:
@@ -325,30 +326,35 @@ class Tensor:
     # --- arithmetic --------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Tensor:
+        """x + y."""
         return elementwise.add(self, other)
 
     def __radd__(self, other: Any) -> Tensor:
         return elementwise.add(other, self)
 
     def __sub__(self, other: Any) -> Tensor:
+        """x - y."""
         return elementwise.sub(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
         return elementwise.sub(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
+        """x y, element by element."""
         return elementwise.mul(self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
         return elementwise.mul(other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
+        """x / y; integers become float32."""
         return elementwise.div(self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
         return elementwise.div(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
+        """x to the power y."""
         return elementwise.pow(self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
@@ -361,27 +367,35 @@ class Tensor:
         return Tensor(np.asarray(other)).matmul(self)
 
     def __neg__(self) -> Tensor:
+        """-x."""
         return elementwise.neg(self)
 
     def __abs__(self) -> Tensor:
+        """|x|; the derivative at 0 is 0."""
         return elementwise.abs(self)
 
     def __eq__(self, other: object) -> Any:
+        """x == y, element by element."""
         return NotImplemented if other is None or isinstance(other, str) else elementwise.eq(self, other)
 
     def __ne__(self, other: object) -> Any:
+        """x != y, element by element."""
         return NotImplemented if other is None or isinstance(other, str) else elementwise.ne(self, other)
 
     def __lt__(self, other: Any) -> Tensor:
+        """x < y, element by element."""
         return elementwise.lt(self, other)
 
     def __le__(self, other: Any) -> Tensor:
+        """x <= y, element by element."""
         return elementwise.le(self, other)
 
     def __gt__(self, other: Any) -> Tensor:
+        """x > y, element by element."""
         return elementwise.gt(self, other)
 
     def __ge__(self, other: Any) -> Tensor:
+        """x >= y, element by element."""
         return elementwise.ge(self, other)
 
     def __and__(self, other: Any) -> Tensor:
@@ -401,15 +415,19 @@ class Tensor:
     eq, ne, lt, le, gt, ge = __eq__, __ne__, __lt__, __le__, __gt__, __ge__
 
     def logical_and(self, other: Any) -> Tensor:
+        """x and y, element by element."""
         return elementwise.logical_and(self, other)
 
     def logical_or(self, other: Any) -> Tensor:
+        """x or y, element by element."""
         return elementwise.logical_or(self, other)
 
     def logical_xor(self, other: Any) -> Tensor:
+        """either x or y, element by element."""
         return elementwise.logical_xor(self, other)
 
     def logical_not(self) -> Tensor:
+        """not x, element by element."""
         return elementwise.logical_not(self)
 
     def exp(self) -> Tensor:
