@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels import special
 from ..op import op
 
 __all__ = [
-    "abs", "add", "clamp", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "sign", "sqrt", "sub", "to",
-    "where",
+    "abs", "add", "clamp", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "sign",
+    "sqrt", "sub", "to", "where",
 ]  # fmt: skip
 
 
@@ -27,10 +27,17 @@ def add(x, y):
 add.vjp(x=lambda g: g, y=lambda g: g)
 
 
+def _of_bools(name: str, instead: str) -> DtypeError:
+    return DtypeError(f"{name}: x is bool, which has no {name}; use {instead}, or numbers (x.float())")
+
+
 @op(elementwise=True)
 def sub(x, y):
     """x - y"""
-    return np.subtract(x, y)
+    try:
+        return np.subtract(x, y)
+    except TypeError:
+        raise _of_bools("sub", "x ^ y") from None
 
 
 sub.vjp(x=lambda g: g, y=lambda g: -g)
@@ -57,7 +64,10 @@ div.vjp(x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
 @op(elementwise=True)
 def neg(x):
     """-x"""
-    return np.negative(x)
+    try:
+        return np.negative(x)
+    except TypeError:
+        raise _of_bools("neg", "~x") from None
 
 
 neg.vjp(x=lambda g: -g)
@@ -103,6 +113,8 @@ abs.vjp(x=lambda g, x: g * sign(x))
 @op(elementwise=True)
 def sign(x):
     """-1, 0 or 1; 0 for nan.  Flat, so it has no gradient."""
+    if np.asarray(x).dtype.kind == "b":
+        raise _of_bools("sign", "x itself")
     return np.nan_to_num(np.sign(x)) if np.asarray(x).dtype.kind == "f" else np.sign(x)
 
 
@@ -199,7 +211,13 @@ clamp.vjp(x=lambda g, x, min, max: where(g, 0.0, mask=_within(x.array, min, max)
 @op(elementwise=True)
 def where(x, y, *, mask):
     """x where the mask is true, y elsewhere."""
-    return np.where(mask, x, y)
+    try:
+        return np.where(mask, x, y)
+    except ValueError:
+        raise ShapeError(
+            f"where: condition {mask.shape}, x {np.shape(x)} and y {np.shape(y)} do not broadcast; "
+            "sizes must be equal or 1"
+        ) from None
 
 
 where.vjp(x=lambda g, mask: where(g, 0.0, mask=mask), y=lambda g, mask: where(0.0, g, mask=mask))

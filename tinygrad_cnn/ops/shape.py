@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
 from ..op import op
 
 __all__ = [
@@ -106,11 +106,21 @@ def put(x, *, index, shape):
 put.vjp(x=lambda g, index: getitem(g, index=index))
 
 
+def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> ShapeError | DtypeError:
+    """What to say where NumPy will not put y into x."""
+    if isinstance(error, TypeError):
+        return DtypeError(f"{name}: x {x.shape} {x.dtype} cannot hold a {type(y).__name__}; assign numbers")
+    return ShapeError(f"{name}: x {x.shape}, value {np.shape(y)}: {error}")
+
+
 @op
 def setitem(x, y, *, index):
     """A copy of x with y, broadcast, put at [index]."""
     out = x.copy()
-    out[index] = y
+    try:
+        out[index] = y
+    except (IndexError, ValueError, TypeError) as error:
+        raise misfit("assignment", x, y, error) from None
     return out
 
 
