@@ -7,6 +7,8 @@ from functools import cache
 
 import numpy as np
 
+__all__ = ["erf"]
+
 
 @cache
 def _coefficients(terms: int) -> np.ndarray:

@@ -62,7 +62,7 @@ def var(x, *, dim, correction=1, keepdim=False):
     return _variance(x, dim, correction, keepdim)
 
 
-def _variance(x: np.ndarray, dim: tuple[int, ...], correction: int, keepdim: bool) -> Any:
+def _variance(x: np.ndarray, dim: tuple[int, ...], correction: int, keepdim: Any) -> Any:
     """np.var without its warning: nan, or inf, where nothing is left to divide by."""
     deviation = x - np.add.reduce(x, dim, keepdims=True) / x.dtype.type(_count(x.shape, dim))
     left = max(0, _count(x.shape, dim) - correction)
