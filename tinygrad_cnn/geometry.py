@@ -272,7 +272,7 @@ def _padding(op: str, padding: Any, size: Sequence[int], kernel: Ints, stride: I
     for p, n, f, s, d in zip(entries, size, kernel, stride, dilation, strict=True):
         if isinstance(p, str) and p not in ("valid", "same", "full"):
             raise ArgumentError(f"{op}: padding {p!r} is unknown; use 'valid', 'same', 'full', ints or pairs")
-        if p == "same":
+        if isinstance(p, str) and p == "same":
             total = max(0, s * ((n - 1) // s) + _span(f, d) - n)  # what ceil(n/s) windows lack
             pairs.append((total // 2, total - total // 2))
         elif isinstance(p, tuple | list):

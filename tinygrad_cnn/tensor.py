@@ -991,9 +991,9 @@ def _mask(name: str, mask: Any) -> np.ndarray:
     return array
 
 
-def _floating(name: str, x: Tensor) -> Tensor:
-    if _tensor(name, x).dtype.kind != "f":
-        raise DtypeError(f"{name}: x is {x.dtype}; floats are needed (use .float())")
+def _floating(name: str, x: Any, role: str = "x") -> Tensor:
+    if _tensor(name, x, role).dtype.kind != "f":
+        raise DtypeError(f"{name}: {role} is {x.dtype}; floats are needed (use .float())")
     return x
 
 

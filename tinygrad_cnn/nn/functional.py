@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..geometry import PoolGeometry, conv_geometry, conv_transpose_geometry, pool_geometry
+from ..geometry import PoolGeometry, _int, conv_geometry, conv_transpose_geometry, pool_geometry
 from ..kernels import pool as pool_kernels
 from ..ops import activation, elementwise, linalg, loss, norm, shape
 from ..ops import conv as conv_ops
 from ..ops import pool as pool_ops
 from ..random import default_generator
-from ..tensor import Tensor, _floating, _in_range
+from ..tensor import Tensor, _floating, _in_range, _number, _sizes, _tensor
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d",
@@ -40,12 +40,8 @@ __all__ = [
 
 
 def _check_dtypes(op: str, **tensors: Tensor | None) -> None:
-    """Floats, and all of one kind."""
-    given = {name: t for name, t in tensors.items() if t is not None}
-    for name, t in given.items():
-        if not isinstance(t, Tensor):
-            raise DtypeError(f"{op}: {name} is a {type(t).__name__}; make it a tensor(...) first")
-    dtypes = {name: t.dtype for name, t in given.items()}
+    """Floats, and all of one kind; all but x may be None."""
+    dtypes = {n: _tensor(op, t, n).dtype for n, t in tensors.items() if t is not None or n == "x"}
     if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
         said = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
         raise DtypeError(f"{op}: {said}; all must be the same float dtype (x.float(), or model.double())")
@@ -58,7 +54,7 @@ def _with_batch(x: Tensor, axes: int, function: Callable[[Tensor], Tensor]) -> T
 
 def _conv(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
     name = f"conv{axes}d"
-    _check_dtypes(name, x=x, weight=w, bias=b)
+    _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
 
     def run(x: Tensor) -> Tensor:
         geom = conv_geometry(x.shape, w.shape, *options, axes=axes, op=name)
@@ -69,7 +65,7 @@ def _conv(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> T
 
 def _conv_transpose(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
     name = f"conv_transpose{axes}d"
-    _check_dtypes(name, x=x, weight=w, bias=b)
+    _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
 
     def run(x: Tensor) -> Tensor:
         geom = conv_transpose_geometry(x.shape, w.shape, *options, axes=axes, op=name)
@@ -171,7 +167,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(tg.ones(2, 3), tg.ones(4, 3), tg.zeros(4)).shape
     (2, 4)
     """
-    _check_dtypes("linear", x=input, weight=weight, bias=bias)
+    _check_dtypes("linear", x=input, weight=_tensor("linear", weight, "weight"), bias=bias)
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight {weight.shape} must have 2 axes, (outputs, features)")
     outputs, features = weight.shape
@@ -196,11 +192,11 @@ def _max_pool(
     axes: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     return_indices: bool,
 ) -> Any:  # fmt: skip
-    if x.ndim == axes + 1:
+    if _tensor(f"max_pool{axes}d", x).ndim == axes + 1:
         pooled = _max_pool(axes, x.unsqueeze(0), kernel, stride, padding, dilation, ceil_mode, return_indices)
         return tuple(t.squeeze(0) for t in pooled) if return_indices else pooled.squeeze(0)
     geom = pool_geometry(
-        x.shape, kernel, stride or None, padding, dilation, ceil_mode, axes=axes, op=f"max_pool{axes}d"
+        x.shape, kernel, stride, padding, dilation, ceil_mode, axes=axes, op=f"max_pool{axes}d"
     )
     y = pool_ops.max_pool(x, geom=geom)
     if not return_indices:
@@ -260,9 +256,7 @@ def _avg_pool(
         )
 
     def run(x: Tensor) -> Tensor:
-        geom = pool_geometry(
-            x.shape, kernel, stride or None, padding, 1, ceil_mode, axes=axes, op=f"avg_pool{axes}d"
-        )
+        geom = pool_geometry(x.shape, kernel, stride, padding, 1, ceil_mode, axes=axes, op=f"avg_pool{axes}d")
         return pool_ops.window_sum(x, geom=geom) / (
             divisor or _window_sizes(geom, count_include_pad, x.dtype)
         )
@@ -367,11 +361,13 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, else negative_slope x."""
-    return activation.leaky_relu(input, negative_slope=negative_slope)
+    _number("leaky_relu", "negative_slope", negative_slope)
+    return activation.leaky_relu(_floating("leaky_relu", input), negative_slope=negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else w x; weight holds one number, or one per channel (axis 1)."""
+    _check_dtypes("prelu", x=input, weight=weight)
     if weight.ndim != 1 or (weight.shape[0] != 1 and (input.ndim < 2 or weight.shape[0] != input.shape[1])):
         raise ShapeError(f"prelu: weight {weight.shape} must be (1,) or (channels,) for x {input.shape}")
     return activation.prelu(
@@ -381,7 +377,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else alpha (e^x - 1)."""
-    return activation.elu(input, alpha=alpha)
+    _number("elu", "alpha", alpha)
+    return activation.elu(_floating("elu", input), alpha=alpha)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -398,12 +395,14 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+    _number("softplus", "beta", beta)
+    _number("softplus", "threshold", threshold)
     return activation.softplus(_floating("softplus", input), beta=beta, threshold=threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log sigmoid(x), stable."""
-    return -softplus(-input, threshold=math.inf)
+    return -softplus(-_floating("logsigmoid", input), threshold=math.inf)
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -418,19 +417,19 @@ def tanh(input: Tensor) -> Tensor:
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x cut off at min_val and max_val; the derivative at the bounds is 0."""
-    if min_val > max_val:
+    if _number("hardtanh", "min_val", min_val) > _number("hardtanh", "max_val", max_val):
         raise ArgumentError(f"hardtanh: min_val {min_val} lies above max_val {max_val}")
     return activation.hardtanh(input, min_val=min_val, max_val=max_val)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along `dim`."""
-    return (input if dtype is None else input.to(dtype)).softmax(dim)
+    return Tensor.softmax(input if dtype is None else _tensor("softmax", input).to(dtype), dim)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log softmax(x), stable for large values."""
-    return (input if dtype is None else input.to(dtype)).log_softmax(dim)
+    return Tensor.log_softmax(input if dtype is None else _tensor("log_softmax", input).to(dtype), dim)
 
 
 # --- normalization and dropout ---------------------------------------------------------------------------
@@ -438,14 +437,15 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, each element is 0 with probability p, else scaled by 1 / (1 - p)."""
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"dropout: p is {p}; a probability lies between 0 and 1")
+    _floating("dropout", input)
+    _number("dropout", "the probability p", p, 0, 1)
     if not training or p == 0:
         return input
     keep = default_generator().random(input.shape, np.float32) >= p
     return norm.dropout(input, mask=keep * input.dtype.type(0 if p == 1 else 1 / (1 - p)))
 
 
+@np.errstate(all="ignore")
 def _moments(x: np.ndarray, dim: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and biased variance over `dim`, the axes kept."""
     center = x.mean(dim, keepdims=True)
@@ -453,9 +453,14 @@ def _moments(x: np.ndarray, dim: tuple[int, ...]) -> tuple[np.ndarray, np.ndarra
     return center, np.square(spread, out=spread).mean(dim, keepdims=True)
 
 
+@np.errstate(all="ignore")
+def _rstd(variance: np.ndarray, eps: float, dtype: np.dtype[Any]) -> np.ndarray:
+    return (1 / np.sqrt(variance + eps)).astype(dtype, copy=False)
+
+
 def _normalize(x: Tensor, dim: tuple[int, ...], eps: float, moments: tuple[np.ndarray, np.ndarray]) -> Tensor:
     center, variance = moments
-    return norm.normalize(x, dim=dim, eps=eps, center=center, rstd=1 / np.sqrt(variance + x.dtype.type(eps)))
+    return norm.normalize(x, dim=dim, eps=eps, center=center, rstd=_rstd(variance, eps, x.dtype))
 
 
 def batch_norm(
@@ -477,12 +482,14 @@ def batch_norm(
     Raises ArgumentError in training for one value per channel, whose variance would be 0.
     """
     _check_dtypes("batch_norm", x=input, weight=weight, bias=bias)
+    _number("batch_norm", "eps", eps, 0)
+    _number("batch_norm", "momentum", momentum)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: x {input.shape} needs at least 2 axes, (n, c, ...)")
     channels = input.shape[1]
     parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, part in parts.items():
-        if part is not None and part.shape != (channels,):
+        if part is not None and _floating("batch_norm", part, name).shape != (channels,):
             raise ShapeError(
                 f"batch_norm: x {input.shape} has {channels} channels, {name} has shape {part.shape}; "
                 f"use num_features={channels}"
@@ -506,12 +513,13 @@ def batch_norm(
         if weight is not None:
             out = out * weight.reshape(column)
         return out if bias is None else linalg.add_bias(out, bias, axis=1)
-    scale = Tensor((1 / np.sqrt(running_var.array + eps)).astype(input.dtype))
+    scale = Tensor(_rstd(running_var.array, eps, input.dtype))
     scale = scale if weight is None else scale * weight
     shift = -scale * running_mean.detach().to(input.dtype)
     return linalg.add_bias(input * scale.reshape(column), shift if bias is None else shift + bias, axis=1)
 
 
+@np.errstate(all="ignore")
 def _move(running: Tensor, towards: np.ndarray, momentum: float) -> None:
     array = running._writable()
     array += momentum * (towards.reshape(array.shape) - array)
@@ -528,8 +536,9 @@ def layer_norm(
 
     Ba et al. 2016, arXiv:1607.06450.
     """
-    wanted = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    wanted = _sizes("layer_norm", (normalized_shape,))
     _check_dtypes("layer_norm", x=input, weight=weight, bias=bias)
+    _number("layer_norm", "eps", eps, 0)
     if not wanted or input.shape[-len(wanted) :] != wanted:
         raise ShapeError(f"layer_norm: x {input.shape} must end in normalized_shape {wanted}")
     for name, part in {"weight": weight, "bias": bias}.items():
@@ -549,13 +558,14 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     "cut off."""
     if mode != "constant":
         raise ArgumentError(f"pad: mode {mode!r} is not there yet; 'constant' is")
-    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+    pad = _sizes("pad", (pad,)) if isinstance(pad, (int, tuple, list)) else pad
+    if not isinstance(pad, tuple) or len(pad) % 2 or len(pad) > 2 * _tensor("pad", input).ndim:
         raise ArgumentError(
-            f"pad: {tuple(pad)} must be pairs (before, after), at most one for each axis of x {input.shape}"
+            f"pad: {pad!r} must be pairs (before, after), at most one for each axis of x {input.shape}"
         )
-    pairs = [(int(pad[i]), int(pad[i + 1])) for i in range(0, len(pad), 2)][::-1]
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     widths = ((0, 0),) * (input.ndim - len(pairs)) + tuple(pairs)
-    return shape.pad(input, widths=widths, value=0.0 if value is None else value)
+    return shape.pad(input, widths=widths, value=0.0 if value is None else _number("pad", "value", value))
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -566,9 +576,10 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    if tensor.dtype.kind not in "iu":
+    if _tensor("one_hot", tensor, "classes").dtype.kind not in "iu":
         raise DtypeError(f"one_hot: classes are integers, not {tensor.dtype}; use .long()")
-    classes = int(tensor.array.max(initial=-1)) + 1 if num_classes == -1 else num_classes
+    classes = _int("one_hot", "num_classes", num_classes, -1)
+    classes = int(tensor.array.max(initial=-1)) + 1 if classes == -1 else classes
     _in_range("one_hot", tensor.array, classes)
     return Tensor(np.asarray(tensor.array[..., None] == np.arange(classes), np.int64))
 
@@ -607,9 +618,9 @@ def cross_entropy(
     >>> cross_entropy(tg.tensor([[2.0, 0.0]]), tg.tensor([0]))
     tensor(0.1269)
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; it lies between 0 and 1")
-    if input.ndim == 0:
+    _number("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
+    _tensor("cross_entropy", target, "target")
+    if _floating("cross_entropy", input).ndim == 0:
         raise ShapeError("cross_entropy: x () has no axis of classes")
     axis = min(1, input.ndim - 1)
     logp = input.log_softmax(axis)
@@ -633,7 +644,7 @@ def cross_entropy(
 
 
 def _class_weight(name: str, weight: Tensor, x: Tensor, axis: int) -> Tensor:
-    if weight.shape != (x.shape[axis],):
+    if _tensor(name, weight, "weight").shape != (x.shape[axis],):
         raise ShapeError(
             f"{name}: weight {weight.shape} for {x.shape[axis]} classes; one number per class is needed"
         )
@@ -648,7 +659,8 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """-x[target] for log-probabilities x (n, classes, ...); arguments as in `cross_entropy`."""
-    if input.ndim == 0:
+    _tensor("nll_loss", target, "target")
+    if _floating("nll_loss", input).ndim == 0:
         raise ShapeError("nll_loss: x () has no axis of classes")
     return _nll("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
@@ -664,7 +676,7 @@ def _nll(
         cure = "; for one-hot targets use target.argmax(1)" if target.shape == logp.shape else ""
         raise ShapeError(f"{name}: x {logp.shape} needs a target {wanted}, got {target.shape}{cure}")
     classes, labels = logp.shape[axis], target.array
-    valid = labels != ignore
+    valid = labels != _number(name, "ignore_index", ignore)
     wrong = valid & ((labels < 0) | (labels >= classes))
     if wrong.any():
         first = int(labels[wrong].flat[0] if labels.ndim else labels)
@@ -705,7 +717,7 @@ def _nll(
 
 
 def _pair(name: str, input: Tensor, target: Tensor) -> None:
-    if input.shape != target.shape:
+    if _tensor(name, input).shape != _tensor(name, target, "target").shape:
         raise ShapeError(
             f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly "
             "always a mistake "
@@ -728,9 +740,7 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d^2 / (2 beta) for d = |x - target| < beta, else d - beta / 2 (Girshick 2015, arXiv:1504.08083)."""
     _pair("smooth_l1_loss", input, target)
-    if beta < 0:
-        raise ArgumentError(f"smooth_l1_loss: beta is {beta}; it cannot be negative")
-    if beta == 0:
+    if _number("smooth_l1_loss", "beta", beta, 0) == 0:
         return l1_loss(input, target, reduction)
     difference = input - target
     distance = difference.abs()
@@ -769,7 +779,7 @@ def binary_cross_entropy_with_logits(
     _pair("binary_cross_entropy_with_logits", input, target)
     positive = softplus(-input, threshold=math.inf)
     if pos_weight is not None:
-        positive = positive * ((pos_weight - 1) * target + 1)
+        positive = positive * (elementwise.sub(pos_weight, 1) * target + 1)
     losses = (1 - target) * input + positive
     return _reduce(
         "binary_cross_entropy_with_logits", losses if weight is None else losses * weight, reduction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import DtypeError
 from ..kernels import pool as kernels
 from ..op import op
 
@@ -11,6 +12,8 @@ __all__ = ["gather_windows", "max_pool", "max_pool_winners", "scatter_windows", 
 @op
 def max_pool(x, *, geom):
     """The largest value of each window, nan if there is one: x (n, c, *size) -> (n, c, *out)."""
+    if x.dtype.kind == "b":
+        raise DtypeError("max_pool: x is bool; numbers are needed (use .float())")
     return kernels.max_forward(x, geom)
 
 
