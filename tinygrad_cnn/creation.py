@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .errors import ArgumentError, DtypeError, ShapeError
+from .geometry import _int
 from .op import promote
 from .ops import elementwise, shape
 from .random import Generator, numpy_generator
-from .tensor import Tensor, _dim, _mask, _sizes
+from .tensor import Tensor, _axis, _dtype, _mask, _number, _sizes, _tensor
 
 __all__ = [
     "arange", "as_tensor", "cat", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones",
@@ -56,7 +57,7 @@ def _array(data: Any, dtype: Any) -> np.ndarray:
         dtype = np.float32 if of_numbers and (array.dtype.kind == "f" or array.size == 0) else None
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"tensor: cannot hold {array.dtype} data {data!r:.40}; numbers and bools only")
-    return np.asarray(array, dtype)
+    return array if dtype is None else np.asarray(array, _dtype("tensor", dtype))
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -82,10 +83,20 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 
 def _filled(name: str, sizes: Sequence[Any], value: Any, dtype: Any, requires_grad: bool) -> Tensor:
+    wanted, dtype = _shape(name, sizes), _dtype(name, dtype or np.float32)
+    return Tensor(np.full(wanted, _number(name, "the value", value), dtype)).requires_grad_(requires_grad)
+
+
+def _shape(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
+    """Sizes of a new tensor."""
     wanted = _sizes(name, sizes)
     if min(wanted, default=0) < 0:
-        raise ShapeError(f"{name}: a size is negative in {wanted}")
-    return Tensor(np.full(wanted, value, dtype or np.float32)).requires_grad_(requires_grad)
+        raise ShapeError(f"{name}: a size is negative in {wanted}; sizes count from 0")
+    return wanted
+
+
+def _like(name: str, input: Tensor, value: Any, dtype: Any) -> Tensor:
+    return _filled(name, _tensor(name, input).shape, value, dtype or input.dtype, False)
 
 
 def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -116,64 +127,80 @@ def full(size: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = Fa
 
 def zeros_like(input: Tensor, dtype: Any = None) -> Tensor:
     """All 0, of the shape and dtype of `input`."""
-    return Tensor(np.zeros(input.shape, dtype or input.dtype))
+    return _like("zeros_like", input, 0, dtype)
 
 
 def ones_like(input: Tensor, dtype: Any = None) -> Tensor:
     """All 1, of the shape and dtype of `input`."""
-    return Tensor(np.ones(input.shape, dtype or input.dtype))
+    return _like("ones_like", input, 1, dtype)
 
 
 def full_like(input: Tensor, fill_value: Any, dtype: Any = None) -> Tensor:
     """All `fill_value`, of the shape and dtype of `input`."""
-    return Tensor(np.full(input.shape, fill_value, dtype or input.dtype))
+    return _like("full_like", input, fill_value, dtype)
 
 
 def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
     """start, start + step, ... up to but without end."""
     if end is None:
         start, end = 0, start
-    if step == 0:
-        raise ArgumentError("arange: step is 0; it would never arrive")
-    floats = any(isinstance(v, float) for v in (start, end, step))
-    kind: Any = dtype or (np.float32 if floats else np.int64)
+    numbers = {"start": start, "end": end, "step": step}
+    if not all(math.isfinite(_number("arange", what, value)) for what, value in numbers.items()):
+        raise ArgumentError(f"arange: from {start} to {end} in steps of {step}: all three must be finite")
+    if step == 0 or (end - start) * step < 0:
+        raise ArgumentError(f"arange: from {start} in steps of {step} it would never arrive at {end}")
+    integral = all(isinstance(value, Integral) for value in numbers.values())
+    kind = _dtype("arange", dtype or (np.int64 if integral else np.float32))
     return Tensor(np.arange(start, end, step, dtype=kind))
 
 
 def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Tensor:
     """`steps` numbers at equal distances, both ends included."""
-    return Tensor(np.linspace(start, end, steps, dtype=dtype or np.float32))
+    ends = _number("linspace", "start", start), _number("linspace", "end", end)
+    return Tensor(
+        np.linspace(*ends, _int("linspace", "steps", steps, 0), dtype=_dtype("linspace", dtype or np.float32))
+    )
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
     """The identity matrix."""
-    return Tensor(np.eye(n, m, dtype=dtype or np.float32))
+    columns = n if m is None else m
+    return Tensor(
+        np.eye(_int("eye", "n", n, 0), _int("eye", "m", columns, 0), dtype=_dtype("eye", dtype or np.float32))
+    )
 
 
 def rand(
     *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Uniform in [0, 1)."""
-    drawn = numpy_generator(generator).random(_sizes("rand", size), dtype or np.float32)
-    return Tensor(np.asarray(drawn, dtype or np.float32)).requires_grad_(requires_grad)
+    drawn = numpy_generator(generator).random(_shape("rand", size), _drawn("rand", dtype))
+    return Tensor(np.asarray(drawn)).requires_grad_(requires_grad)
 
 
 def randn(
     *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Standard normal."""
-    drawn = numpy_generator(generator).standard_normal(_sizes("randn", size), dtype or np.float32)
-    return Tensor(np.asarray(drawn, dtype or np.float32)).requires_grad_(requires_grad)
+    drawn = numpy_generator(generator).standard_normal(_shape("randn", size), _drawn("randn", dtype))
+    return Tensor(np.asarray(drawn)).requires_grad_(requires_grad)
+
+
+def _drawn(name: str, dtype: Any) -> np.dtype[Any]:
+    found = _dtype(name, dtype or np.float32)
+    if found not in (np.float32, np.float64):
+        raise DtypeError(f"{name}: draws float32 and float64, not {found}; use .to({found}) or randint")
+    return found
 
 
 def rand_like(input: Tensor) -> Tensor:
     """Uniform in [0, 1), of the shape and dtype of `input`."""
-    return rand(input.shape, dtype=input.dtype)
+    return rand(_tensor("rand_like", input).shape, dtype=input.dtype)
 
 
 def randn_like(input: Tensor) -> Tensor:
     """Standard normal, of the shape and dtype of `input`."""
-    return randn(input.shape, dtype=input.dtype)
+    return randn(_tensor("randn_like", input).shape, dtype=input.dtype)
 
 
 def randint(
@@ -182,16 +209,30 @@ def randint(
     """Integers from low up to but without high: `randint(10, (3,))` or `randint(5, 10, (3,))`."""
     if size is None:
         low, high, size = 0, low, high
-    if size is None or isinstance(size, int):
-        raise ArgumentError("randint: pass the size as a tuple: randint(10, (3,))")
-    if high <= low:
-        raise ArgumentError(f"randint: there is no integer from {low} up to but without {high}")
-    return Tensor(np.asarray(numpy_generator(generator).integers(low, high, tuple(size)), dtype or np.int64))
+    if not isinstance(size, (tuple, list)):
+        raise ArgumentError(f"randint: the size is {size!r:.40}; pass it as a tuple: randint(10, (3,))")
+    least = -(2**63)
+    low, high = _int("randint", "low", low, least), _int("randint", "high", high, least)
+    if high <= low or high > 2**63:
+        raise ArgumentError(
+            f"randint: there is no int64 from {low} up to but without {high}; high must be larger"
+        )
+    drawn = numpy_generator(generator).integers(low, high, _shape("randint", size))
+    return Tensor(np.asarray(drawn, _dtype("randint", dtype or np.int64)))
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The integers from 0 to n - 1 in random order."""
-    return Tensor(numpy_generator(generator).permutation(n))
+    return Tensor(numpy_generator(generator).permutation(_int("randperm", "n", n, 0)))
+
+
+def _list(name: str, tensors: Any) -> list[Tensor]:
+    if isinstance(tensors, Tensor) or not isinstance(tensors, Iterable):
+        raise DtypeError(f"{name}: expected a list of tensors, got a {type(tensors).__name__}; use [x, y]")
+    listed = [_tensor(name, t, f"tensor {i}") for i, t in enumerate(tensors)]
+    if not listed:
+        raise ArgumentError(f"{name}: no tensors; at least one is needed")
+    return listed
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -199,11 +240,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
     Raises ShapeError where their other axes differ.
     """
-    tensors = list(tensors)
-    if not tensors:
-        raise ArgumentError("cat: no tensors; at least one is needed")
+    tensors = _list("cat", tensors)
     kept = [t for t in tensors if t.shape != (0,)] or tensors[:1]  # PyTorch lets an empty (0,) pass
-    axis = _dim("cat", kept[0], dim)
+    axis = _axis("cat", kept[0], dim)
     for i, t in enumerate(kept[1:], 1):
         if t.ndim != kept[0].ndim or any(
             a != b for d, (a, b) in enumerate(zip(t.shape, kept[0].shape, strict=True)) if d != axis
@@ -218,9 +257,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Put tensors of one shape side by side along a new axis."""
-    tensors = list(tensors)
-    if not tensors:
-        raise ArgumentError("stack: no tensors; at least one is needed")
+    tensors = _list("stack", tensors)
     for i, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
             raise ShapeError(

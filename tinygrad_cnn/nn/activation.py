@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Parameter, Tensor
+from ..geometry import _int
+from ..tensor import Parameter, Tensor, _number
 from . import functional as F
 from .module import Module
 
@@ -71,8 +72,8 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()
-        self.num_parameters = num_parameters
-        self.weight = Parameter(Tensor(np.full(num_parameters, init, np.float32)))
+        self.num_parameters = num_parameters = _int("PReLU", "num_parameters", num_parameters)
+        self.weight = Parameter(Tensor(np.full(num_parameters, _number("PReLU", "init", init), np.float32)))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.prelu(x, self.weight)

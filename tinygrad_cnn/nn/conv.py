@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import ArgumentError
+from ..geometry import _int, _ints, _padding
 from ..tensor import Parameter, Tensor
 from . import functional as F
 from .linear import new_parameter, reset
@@ -34,8 +35,10 @@ class _Conv(Module):
         groups: int, bias: bool, padding_mode: str,
     ):  # fmt: skip
         super().__init__()
-        name = type(self).__name__
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        name, axes = type(self).__name__, self.axes
+        in_channels = _int(name, "in_channels", in_channels, 0)
+        out_channels, groups = _int(name, "out_channels", out_channels, 0), _int(name, "groups", groups)
+        if in_channels % groups or out_channels % groups:
             raise ArgumentError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and "
                 f"out_channels={out_channels}"
@@ -43,12 +46,15 @@ class _Conv(Module):
         if padding_mode != "zeros":
             raise ArgumentError(f"{name}: padding_mode {padding_mode!r} is not there yet; 'zeros' is")
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride = _each(kernel_size, self.axes), _each(stride, self.axes)
-        self.padding, self.dilation, self.groups = (
-            _each(padding, self.axes),
-            _each(dilation, self.axes),
-            groups,
+        self.kernel_size = _ints(name, "kernel_size", kernel_size, axes)
+        self.stride, self.dilation = (
+            _ints(name, "stride", stride, axes),
+            _ints(name, "dilation", dilation, axes),
         )
+        _padding(
+            name, padding, self.kernel_size, self.kernel_size, self.stride, self.dilation
+        )  # a word we know?
+        self.padding, self.groups = _each(padding, axes), groups
         first, second = self._channels()
         self.weight = new_parameter(first, second // groups, *self.kernel_size)
         self.bias = new_parameter(out_channels) if bias else None
@@ -88,7 +94,7 @@ class _ConvTranspose(_Conv):
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         )
-        self.output_padding = _each(output_padding, self.axes)
+        self.output_padding = _ints(type(self).__name__, "output_padding", output_padding, self.axes, 0)
 
     def _channels(self) -> tuple[int, int]:
         return self.in_channels, self.out_channels

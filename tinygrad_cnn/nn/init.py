@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..random import Generator, numpy_generator
 from ..tape import no_grad
-from ..tensor import Tensor
+from ..tensor import Tensor, _floating, _number, _tensor
 
 __all__ = [
     "calculate_gain", "constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
@@ -29,14 +29,20 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in [a, b)."""
-    return _fill(tensor, numpy_generator(generator).uniform(a, b, tensor.shape))
+    if _number("uniform_", "a", a) > _number("uniform_", "b", b) or not math.isfinite(b - a):
+        raise ArgumentError(
+            f"uniform_: there is nothing to draw from between a={a} and b={b}; a <= b is needed"
+        )
+    return _fill(_floating("uniform_", tensor), numpy_generator(generator).uniform(a, b, tensor.shape))
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Normal."""
-    return _fill(tensor, numpy_generator(generator).normal(mean, std, tensor.shape))
+    _number("normal_", "mean", mean)
+    _number("normal_", "std", std, 0)
+    return _fill(_floating("normal_", tensor), numpy_generator(generator).normal(mean, std, tensor.shape))
 
 
 def trunc_normal_(
@@ -44,7 +50,10 @@ def trunc_normal_(
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """Normal, drawn again where it falls outside [a, b]."""
-    if not a < b:
+    _floating("trunc_normal_", tensor)
+    _number("trunc_normal_", "mean", mean)
+    _number("trunc_normal_", "std", std, 0)
+    if not _number("trunc_normal_", "a", a) < _number("trunc_normal_", "b", b):
         raise ArgumentError(f"trunc_normal_: a={a} must be below b={b}")
     draw = numpy_generator(generator)
     values = draw.normal(mean, std, tensor.shape)
@@ -60,7 +69,7 @@ def trunc_normal_(
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """All `val`."""
-    return _fill(tensor, np.full(tensor.shape, val))
+    return _fill(_tensor("constant_", tensor), np.full(tensor.shape, _number("constant_", "val", val)))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -75,7 +84,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan_in, fan_out)."""
-    if tensor.ndim < 2:
+    if _floating("init", tensor).ndim < 2:
         raise ShapeError(
             f"init: a tensor {tensor.shape} has no fan_in and fan_out; at least 2 axes are needed"
         )
@@ -85,7 +94,8 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0,
-    "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4,
+    "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
+    "selu": 3 / 4,
 }  # fmt: skip
 
 
@@ -95,9 +105,11 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> calculate_gain("relu") ** 2
     2.0000000000000004
     """
+    if param is not None:
+        _number("calculate_gain", "param", param)
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity not in _GAINS:
+    if not isinstance(nonlinearity, str) or nonlinearity not in _GAINS:
         raise ArgumentError(
             f"calculate_gain: {nonlinearity!r} is unknown; use one of leaky_relu, {', '.join(_GAINS)}"
         )
@@ -129,13 +141,14 @@ def kaiming_normal_(
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
-    bound = gain * math.sqrt(6 / sum(fans(tensor)))
+    bound = _number("xavier_uniform_", "gain", gain, 0) * math.sqrt(6 / max(1, sum(fans(tensor))))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
-    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))), generator)
+    std = _number("xavier_normal_", "gain", gain, 0) * math.sqrt(2 / max(1, sum(fans(tensor))))
+    return normal_(tensor, 0.0, std, generator)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:

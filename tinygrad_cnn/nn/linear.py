@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
-from ..tensor import Parameter, Tensor
+from ..geometry import _int
+from ..tensor import Parameter, Tensor, _axis, _sizes, _tensor
 from . import functional as F
 from . import init
 from .module import Module
@@ -18,8 +18,6 @@ __all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
 
 def new_parameter(*shape: int) -> Parameter:
     """Memory for a parameter, to be initialized."""
-    if min(shape, default=0) < 0:
-        raise ArgumentError(f"a parameter of shape {shape} cannot be; sizes must not be negative")
     return Parameter(Tensor(np.zeros(shape, np.float32)))
 
 
@@ -44,9 +42,10 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features
-        self.weight = new_parameter(out_features, in_features)
-        self.bias = new_parameter(out_features) if bias else None
+        self.in_features = _int("Linear", "in_features", in_features, 0)
+        self.out_features = _int("Linear", "out_features", out_features, 0)
+        self.weight = new_parameter(self.out_features, self.in_features)
+        self.bias = new_parameter(self.out_features) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -70,7 +69,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(self.start_dim, self.end_dim)
+        return _tensor("flatten", x).flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
@@ -81,12 +80,10 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Any):
         super().__init__()
-        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+        self.dim, self.unflattened_size = dim, _sizes("Unflatten", (unflattened_size,))
 
     def forward(self, x: Tensor) -> Tensor:
-        if not -x.ndim <= self.dim < x.ndim:
-            raise ShapeError(f"unflatten: there is no axis {self.dim} in x {x.shape}")
-        at = self.dim % x.ndim
+        at = _axis("unflatten", x, self.dim)
         return x.reshape(*x.shape[:at], *self.unflattened_size, *x.shape[at + 1 :])
 
     def extra_repr(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..errors import ArgumentError, Error, StateDictError
+from ..errors import ArgumentError, DtypeError, Error, StateDictError
 from ..tape import Handle, Scope, enable_grad, no_grad, state
 from ..tensor import Parameter, Tensor
 
@@ -164,16 +164,24 @@ class Module:
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Keep a tensor that is no parameter but belongs to the state (unless not persistent)."""
-        self._buffers = {**self._buffers, name: persistent}
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise DtypeError(
+                f"register_buffer: {name} is a {type(tensor).__name__}; make it a tensor(...) first"
+            )
         setattr(self, name, tensor)
+        self._buffers = {**self._buffers, name: persistent}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """The same as assigning the attribute."""
+        if param is not None and not isinstance(param, Parameter):
+            raise DtypeError(
+                f"register_parameter: {name} is a {type(param).__name__}; make it an nn.Parameter(...)"
+            )
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """The same as assigning the attribute."""
-        setattr(self, name, module)
+        setattr(self, name, module if module is None else _checked("add_module", module))
 
     register_module = add_module
 
@@ -203,6 +211,11 @@ class Module:
             StateDictError: names every missing and unexpected key (with `strict`), and every entry of
                 another shape (always), before anything is changed.
         """
+        if not isinstance(state_dict, Mapping):
+            raise StateDictError(
+                f"load_state_dict: {state_dict!r:.40} is no dict of tensors; "
+                "read a file with load(path) first, take a module's with .state_dict()"
+            )
         own = self.state_dict()
         arrays = {key: np.asarray(value) for key, value in state_dict.items()}
         result = IncompatibleKeys([k for k in own if k not in arrays], [k for k in arrays if k not in own])
@@ -335,11 +348,15 @@ class _Container(Module):
 
     def _replace(self, modules: Iterable[Module]) -> None:
         """Hold these, numbered from 0, and no others."""
-        modules = list(modules)
+        if not isinstance(modules, Iterable):
+            raise ArgumentError(
+                f"{type(self).__name__}: {modules!r:.40} is no list of modules; put it in a list"
+            )
+        modules = [_checked(type(self).__name__, module) for module in modules]
         for name in self._items():
             delattr(self, name)
         for i, module in enumerate(modules):
-            setattr(self, str(i), _checked(type(self).__name__, module))
+            setattr(self, str(i), module)
 
     def __len__(self) -> int:
         return len(self._items())
@@ -347,9 +364,10 @@ class _Container(Module):
 
 def _checked(owner: str, module: Any) -> Module:
     if not isinstance(module, Module):
-        raise ArgumentError(
-            f"{owner}: {module!r:.40} is no Module; functions go into forward, or use the layer's class"
-        )
+        cure = "functions go into forward, or use the layer's class"
+        if isinstance(module, (list, tuple)):
+            cure = f"unpack it: {owner}(*layers)"
+        raise ArgumentError(f"{owner}: {module!r:.40} is no Module; {cure}")
     return module
 
 
@@ -435,10 +453,12 @@ class ModuleDict(_Container):
 
     def __init__(self, modules: Mapping[str, Module] | None = None):
         super().__init__()
-        self.update(modules or {})
+        self.update({} if modules is None else modules)
 
     def update(self, modules: Mapping[str, Module]) -> None:
         """Add or replace several."""
+        if not isinstance(modules, Mapping):
+            raise ArgumentError(f"ModuleDict: {modules!r:.40} is no dict; pass one of names and modules")
         for name, module in modules.items():
             self[name] = module
 
@@ -446,6 +466,10 @@ class ModuleDict(_Container):
         return self._items()[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
+        if not isinstance(key, str) or not key or "." in key:
+            raise ArgumentError(
+                f"ModuleDict: the key {key!r} must be a string without dots; it becomes part of a path"
+            )
         if hasattr(type(self), key):
             raise ArgumentError(f"ModuleDict: the key {key!r} is the name of a method; choose another")
         setattr(self, key, _checked("ModuleDict", module))

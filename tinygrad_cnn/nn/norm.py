@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..tensor import Tensor
+from ..geometry import _int
+from ..tensor import Tensor, _number, _sizes, _tensor
 from . import functional as F
 from . import init
 from .linear import new_parameter
@@ -27,7 +28,10 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ):  # fmt: skip
         super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        name = type(self).__name__
+        self.num_features = num_features = _int(name, "num_features", num_features, 0)
+        self.eps = _number(name, "eps", eps, 0)
+        self.momentum = None if momentum is None else _number(name, "momentum", momentum)
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = new_parameter(num_features) if affine else None
         self.bias = new_parameter(num_features) if affine else None
@@ -39,18 +43,22 @@ class _BatchNorm(Module):
             init.ones_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim not in self.axes:
+        if _tensor("batch_norm", x).ndim not in self.axes:
             wanted = " or ".join(map(str, self.axes))
-            raise ShapeError(f"{type(self).__name__}: x {x.shape} has {x.ndim} axes; {wanted} are needed")
+            raise ShapeError(
+                f"batch_norm: x {x.shape} has {x.ndim} axes; {type(self).__name__} takes {wanted}"
+            )
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:  # a plain average over all batches so far
-                momentum = 1 / self.num_batches_tracked.item()
+        tracked = self.num_batches_tracked if self.training else None
+        if tracked is not None and self.momentum is None:  # a plain average over all batches so far
+            momentum = 1 / (tracked.item() + 1)
         training = self.training or self.running_mean is None
-        return F.batch_norm(
+        out = F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, training, momentum, self.eps
         )
+        if tracked is not None:  # after it: a batch that was refused does not count
+            tracked.add_(1)
+        return out
 
     def extra_repr(self) -> str:
         return (
@@ -94,10 +102,12 @@ class LayerNorm(Module):
         self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
     ):
         super().__init__()
-        self.normalized_shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.normalized_shape = _sizes("LayerNorm", (normalized_shape,))
+        if min(self.normalized_shape, default=0) < 1:
+            raise ArgumentError(
+                f"LayerNorm: normalized_shape {normalized_shape!r} must be one or more positive sizes"
+            )
+        self.eps, self.elementwise_affine = _number("LayerNorm", "eps", eps, 0), elementwise_affine
         self.weight = init.ones_(new_parameter(*self.normalized_shape)) if elementwise_affine else None
         self.bias = new_parameter(*self.normalized_shape) if elementwise_affine and bias else None
 
@@ -113,9 +123,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"Dropout: p is {p}; a probability lies between 0 and 1")
-        self.p, self.inplace = p, inplace
+        self.p, self.inplace = _number("Dropout", "the probability p", p, 0, 1), inplace
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.p, self.training)
