@@ -399,7 +399,7 @@ _calls: dict[str, Strategy] = {
     "window_spread": pooling(back=True),
     # activation
     "relu": unary(off_zero),
-    "relu_grad": broadcast(normal, off_zero),
+    "relu_grad": broadcast(normal, off_zero, number=False),
     "leaky_relu": unary(off_zero, negative_slope=st.sampled_from((0.01, 0.3))),
     "prelu": broadcast(off_zero, normal, number=False),
     "elu": unary(off_zero, alpha=st.sampled_from((1.0, 0.5))),
@@ -418,7 +418,7 @@ _calls: dict[str, Strategy] = {
     "normalize_grad": normalized(incoming=True),
     "dropout": mask_product(),
     # loss
-    "binary_cross_entropy": broadcast(probability, probability),
+    "binary_cross_entropy": broadcast(probability, probability, number=False),
 }
 
 
@@ -446,7 +446,6 @@ LINEAR: dict[str, str] = {
     "add_bias": "x b",
     "div": "x",
     "linear": "x|w",
-    "prelu": "w",
     "conv": "x|w",
     "conv_input_grad": "y|w",
     "conv_weight_grad": "y|x",
