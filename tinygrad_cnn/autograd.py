@@ -114,7 +114,7 @@ class Function:
 
         outputs_like = [Tensor(np.zeros(out.shape, out.dtype)) for out in outputs]  # what flat results get
         parents = tuple(x.node if isinstance(x, Tensor) else None for x in args)
-        plan, saved, versions, where = _keep(ctx, args, outputs, array)
+        plan, saved, versions, where = _keep(ctx, args, {i: outputs[i] for i in smooth}, array)
 
         def rule(g: Tensor, *kept: Any) -> tuple[Any, ...]:
             results = None
@@ -159,7 +159,7 @@ def _op_of(cls: Any) -> Op:
     return made
 
 
-def _keep(ctx: FunctionContext, args: tuple[Any, ...], outputs: tuple[Tensor, ...], array: np.ndarray) -> Any:
+def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor], array: np.ndarray) -> Any:
     """Sort what was saved: (plan, saved arrays, their versions, and for each saved tensor where it is)."""
     plan = Plan.__new__(Plan)
     plan.shapes = ()
@@ -172,7 +172,7 @@ def _keep(ctx: FunctionContext, args: tuple[Any, ...], outputs: tuple[Tensor, ..
             where.append(("none", 0, 0))
             continue
         argument = next((i for i, x in enumerate(args) if x is tensor), None)
-        output = next((i for i, x in enumerate(outputs) if x is tensor), None)
+        output = next((i for i, x in results.items() if x is tensor), None)
         if output is not None and argument is None:
             where.append(("out", len(saved), output))
             sources.append(len(args))
