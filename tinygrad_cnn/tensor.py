@@ -456,7 +456,7 @@ class Tensor:
 
     def square(self) -> Tensor:
         """x x"""
-        return self * self
+        return elementwise.mul(self, self)
 
     def sigmoid(self) -> Tensor:
         """1 / (1 + e^-x)"""
@@ -526,7 +526,9 @@ class Tensor:
         correction: Any = None,
     ) -> Tensor:
         """sum (x - mean)^2 / (n - correction)."""
-        correction = builtins.int(unbiased) if correction is None else correction
+        correction = (
+            builtins.int(unbiased) if correction is None else _number("var", "correction", correction)
+        )
         return reduce.var(self, dim=_dims("var", self, dim, keepdim), correction=correction, keepdim=keepdim)
 
     def std(
@@ -537,7 +539,9 @@ class Tensor:
         correction: Any = None,
     ) -> Tensor:
         """The square root of `var`."""
-        correction = builtins.int(unbiased) if correction is None else correction
+        correction = (
+            builtins.int(unbiased) if correction is None else _number("std", "correction", correction)
+        )
         return reduce.std(self, dim=_dims("std", self, dim, keepdim), correction=correction, keepdim=keepdim)
 
     def amax(self, dim: Dims = (), keepdim: builtins.bool = False) -> Tensor:
@@ -554,7 +558,8 @@ class Tensor:
             return self.maximum(dim)
         if dim is None:
             return Tensor.amax(self)
-        return self._extreme(Tensor.argmax(self, dim, True), dim, keepdim)
+        indices = Tensor.argmax(self, dim, True)
+        return self._extreme(indices, dim, keepdim)
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
         """The smallest element; with `dim` (values, indices) of the first ones; with a tensor, `minimum`."""
@@ -562,7 +567,8 @@ class Tensor:
             return self.minimum(dim)
         if dim is None:
             return Tensor.amin(self)
-        return self._extreme(Tensor.argmin(self, dim, True), dim, keepdim)
+        indices = Tensor.argmin(self, dim, True)
+        return self._extreme(indices, dim, keepdim)
 
     def _extreme(self, indices: Tensor, dim: builtins.int, keepdim: builtins.bool) -> Extreme:
         values = self.gather(dim, indices)
@@ -596,7 +602,7 @@ class Tensor:
 
     def reshape(self, *shape_: Any) -> Tensor:
         """The same values in row-major order; one size may be -1."""
-        return shape.reshape(self, shape=_sizes("reshape", shape_))
+        return shape.reshape(_tensor("reshape", self), shape=_sizes("reshape", shape_))
 
     view = reshape
 
@@ -662,7 +668,7 @@ class Tensor:
     def expand(self, *sizes: Any) -> Tensor:
         """Repeat along axes of size 1, without copying; -1 keeps a size."""
         wanted = _sizes("expand", sizes)
-        own = (1,) * (len(wanted) - self.ndim) + self.shape
+        own = (1,) * (len(wanted) - _tensor("expand", self).ndim) + self.shape
         return shape.expand(self, shape=tuple(n if m == -1 else m for m, n in zip(wanted, own, strict=False)))
 
     def expand_as(self, other: Tensor) -> Tensor:
@@ -705,8 +711,8 @@ class Tensor:
 
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` pieces of equal size, the last possibly smaller."""
-        pieces, n = _int("chunk", "the number of chunks", chunks), self.shape[_axis("chunk", self, dim)]
-        return self.split(builtins.max(1, -(-n // pieces)), dim)
+        axis, pieces = _axis("chunk", self, dim), _int("chunk", "the number of chunks", chunks)
+        return self.split(builtins.max(1, -(-self.shape[axis] // pieces)), axis)
 
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """The slices along an axis, which disappears."""
@@ -732,11 +738,10 @@ class Tensor:
         return shape.gather(self, dim=axis, index=where)
 
     def matmul(self, other: Any) -> Tensor:
-        """Matrix product; leading axes broadcast, a 1-d tensor is a row on the left and a column on "
-        "the right."""
+        """Matrix product; leading axes broadcast, a 1-d tensor is a row on the left, a column on the right."""
         if not isinstance(other, Tensor):
             other = Tensor(np.asarray(other))
-        if self.ndim == 0 or other.ndim == 0:
+        if _tensor("matmul", self).ndim == 0 or other.ndim == 0:
             raise ShapeError(
                 f"matmul: x {self.shape} and y {other.shape} need at least one axis each; use * for numbers"
             )
