@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, cast
 
@@ -99,22 +100,25 @@ class Function:
 
         # A node has one result.  Several are laid end to end, and cut out again by ordinary ops.
         lone = len(outputs) == 1
-        array = outputs[0].array if lone else np.concatenate([outputs[i].array.ravel() for i in smooth])
+        whole = Tensor(
+            outputs[0].array if lone else np.concatenate([outputs[i].array.ravel() for i in smooth])
+        )
+        kinds = [(out.shape, out.dtype) for out in outputs]
         stops = np.cumsum([outputs[i].numel() for i in smooth]).tolist()
 
         def cut(whole: Tensor) -> list[Tensor]:
-            """The results (or their gradients), one by one."""
+            """The results (or their gradients), one by one; zeros for flat ones."""
             if lone:
                 return [whole]
-            pieces = list(outputs_like)
+            pieces = {}
             for i, stop in zip(smooth, stops, strict=True):
-                size, piece = outputs_like[i].shape, slice(stop - outputs_like[i].numel(), stop)
-                pieces[i] = shape.reshape(shape.getitem(whole, index=piece), shape=size)
-            return pieces
+                size = kinds[i][0]
+                piece = shape.getitem(whole, index=slice(stop - math.prod(size), stop))
+                pieces[i] = shape.reshape(piece, shape=size)
+            return [pieces[i] if i in pieces else Tensor(np.zeros(*kind)) for i, kind in enumerate(kinds)]
 
-        outputs_like = [Tensor(np.zeros(out.shape, out.dtype)) for out in outputs]  # what flat results get
         parents = tuple(x.node if isinstance(x, Tensor) else None for x in args)
-        plan, saved, versions, where = _keep(ctx, args, {i: outputs[i] for i in smooth}, array)
+        plan, saved, versions, where = _keep(ctx, args, {i: outputs[i] for i in smooth}, whole)
 
         def rule(g: Tensor, *kept: Any) -> tuple[Any, ...]:
             results = None
@@ -140,9 +144,11 @@ class Function:
             return grads
 
         plan.rows = ((0, rule, (None, *range(len(saved)))),)
-        node = Node(_op_of(cast(Any, cls)), parents, {}, plan, saved, versions, array.shape, array.dtype)
+        whole.node = Node(
+            _op_of(cast(Any, cls)), parents, {}, plan, saved, versions, whole.shape, whole.dtype
+        )
         ctx._saved = ctx._flat = ()
-        taped = cut(Tensor(array, node))
+        taped = cut(whole)
         for i in set(range(len(outputs))) - set(smooth):
             taped[i] = outputs[i]
         return tuple(taped) if isinstance(result, tuple) else taped[0]
@@ -159,7 +165,7 @@ def _op_of(cls: Any) -> Op:
     return made
 
 
-def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor], array: np.ndarray) -> Any:
+def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor], whole: Tensor) -> Any:
     """Sort what was saved: (plan, saved arrays, their versions, and for each saved tensor where it is)."""
     plan = Plan.__new__(Plan)
     plan.shapes = ()
@@ -176,11 +182,11 @@ def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor
         if output is not None and argument is None:
             where.append(("out", len(saved), output))
             sources.append(len(args))
-            saved.append(array)
+            tensor = whole
         else:
             where.append(("kept", len(saved), 0))
             sources.append(len(args) + 1 if argument is None else argument)  # or a constant
-            saved.append(tensor.array)
+        saved.append(tensor.array)
         versions.append((tensor.writes, tensor.writes[0]))
     plan.save = tuple(sources)
     return plan, tuple(saved), tuple(versions), where
