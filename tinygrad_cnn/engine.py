@@ -213,7 +213,7 @@ def _roots(caller: str, tensors: Any, grads: Any) -> list[tuple[Node, Tensor]]:
     tensors = [tensors] if is_tensor(tensors) else list(tensors)
     if grads is None:
         grads = [None] * len(tensors)
-    elif is_tensor(grads) or isinstance(grads, np.ndarray):
+    elif not isinstance(grads, (list, tuple)):
         grads = [grads]
     if len(grads) != len(tensors):
         raise GraphError(f"{caller}: {len(tensors)} tensors but {len(grads)} gradients; give one for each")

@@ -1,0 +1,756 @@
+"""What the tape and the engine promise."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import threading
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import autograd
+from tinygrad_cnn.errors import DtypeError, GraphError, ShapeError
+from tinygrad_cnn.op import op, registry
+from tinygrad_cnn.tape import walk
+from tinygrad_cnn.testing import gradcheck
+
+
+def leaf(*values, dtype=np.float32):
+    return tg.tensor(list(values), dtype=dtype, requires_grad=True)
+
+
+def equal(tensor, expected):
+    assert tensor is not None
+    np.testing.assert_array_equal(tensor.array, np.asarray(expected, tensor.dtype))
+
+
+@pytest.fixture
+def no_gc():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def own_registry():
+    """Forget the ops that a test makes."""
+    known = dict(registry)
+    yield
+    registry.clear()
+    registry.update(known)
+
+
+# --- size and memory -----------------------------------------------------------------------------------
+
+
+def test_a_chain_of_100000_ops_without_recursion(no_gc):
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + 1.0
+    last = weakref.ref(y.node)
+    y.sum().backward()
+    equal(x.grad, [1.0])
+    del y
+    assert last() is None
+
+
+def test_a_chain_that_saves_is_freed_without_backward(no_gc):
+    x = leaf(1.0)
+    y = x
+    first = None
+    for _ in range(100_000):
+        y = y * 1.0
+        first = first or weakref.ref(y.node)
+    del y
+    assert first() is None
+
+
+def test_a_graph_dies_with_its_last_tensor(no_gc):
+    x = leaf(1.0, 2.0)
+    y = (x * 3.0).tanh()
+    loss = (y * y).sum()
+    nodes = [weakref.ref(node) for node in walk(loss.node) if node.op is not None]
+    assert len(nodes) == 4
+    loss.backward()
+    del y, loss
+    assert not any(node() for node in nodes)
+    dead = weakref.ref(x)
+    del x
+    assert dead() is None
+
+
+def test_a_graph_of_gradients_dies_too(no_gc):
+    x = leaf(1.0, 2.0)
+    loss = (x**3).sum()
+    (dx,) = autograd.grad(loss, x, create_graph=True)
+    nodes = [weakref.ref(node) for node in walk(dx.node) if node.op is not None]
+    del loss, dx
+    assert not any(node() for node in nodes)
+
+
+def test_hooks_and_retained_gradients_keep_nothing_alive(no_gc):
+    x = leaf(1.0, 2.0)
+    y = x * 2.0
+    y.retain_grad()
+    y.register_hook(lambda g: None)
+    y.sum().backward()
+    dead = weakref.ref(y)
+    del y
+    assert dead() is None
+
+
+def test_memory_falls_back_after_backward(no_gc):
+    n = 100_000
+    x = tg.tensor(np.ones(n, np.float32), requires_grad=True)
+
+    def step():
+        x.grad = None
+        y = x
+        for _ in range(20):
+            y = (y * y).tanh()
+        y.sum().backward()
+
+    step()
+    tracemalloc.start()
+    try:
+        step()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(3):
+            step()
+        assert tracemalloc.get_traced_memory()[0] - before < 4 * n
+    finally:
+        tracemalloc.stop()
+
+
+def test_saved_arrays_are_released_by_backward_though_the_graph_lives():
+    x = tg.tensor(np.ones(250_000, np.float32), requires_grad=True)
+    tracemalloc.start()
+    try:
+        y = x
+        for _ in range(10):
+            y = y.tanh()
+        loss = y.sum()
+        del y
+        held = tracemalloc.get_traced_memory()[0]
+        loss.backward()
+        assert tracemalloc.get_traced_memory()[0] < held - 7_000_000  # ten results of 1 MB; a gradient came
+        assert all(not node.saved for node in walk(loss.node))
+    finally:
+        tracemalloc.stop()
+
+
+def test_only_what_a_rule_names_is_kept():
+    x, y = leaf(1.0, 2.0), tg.tensor([3.0, 4.0])
+    assert (x + y).node.saved == ()
+    (kept,) = (x * y).node.saved
+    assert kept is y.array  # for dx; dy is not wanted, so x is not kept
+    (kept,) = x.relu().node.saved
+    assert kept is not x.array
+
+
+def test_nothing_is_recorded_for_what_needs_no_gradient():
+    x = tg.tensor([1.0])
+    assert (x * 2 + x).node is None
+    assert (leaf(1.0) > 0).node is None
+
+
+# --- backward ------------------------------------------------------------------------------------------
+
+
+def test_gradients_of_shared_subexpressions_add_up():
+    x = leaf(2.0)
+    y = x * x
+    z = y * y + y
+    z.sum().backward()
+    equal(x.grad, [4 * 8 + 4])
+
+
+def test_gradients_accumulate_over_calls():
+    x = leaf(1.0, 2.0)
+    for _ in range(3):
+        (x * 2.0).sum().backward()
+    equal(x.grad, [6.0, 6.0])
+
+
+def test_a_second_backward_fails_only_where_something_was_saved():
+    x = leaf(1.0)
+    plain = (x + 1.0).sum()
+    plain.backward()
+    plain.backward()
+    equal(x.grad, [2.0])
+    product = (x * 3.0).sum()
+    product.backward()
+    with pytest.raises(GraphError, match=r"a second time through mul.*retain_graph=True"):
+        product.backward()
+
+
+def test_retain_graph_allows_another():
+    x = leaf(2.0)
+    loss = (x * x).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    equal(x.grad, [8.0])
+    with pytest.raises(GraphError, match="second time"):
+        loss.backward()
+
+
+def test_create_graph_gives_any_order():
+    x = tg.tensor([0.5], dtype=np.float64, requires_grad=True)
+    y = x**5
+    for factor, power in ((5, 4), (20, 3), (60, 2), (120, 1), (120, 0)):
+        (y,) = autograd.grad(y, x, create_graph=True)
+        np.testing.assert_allclose(y.array, [factor * 0.5**power])
+    (zero,) = autograd.grad(y, x, allow_unused=True)
+    assert zero is None or not zero.array.any()
+
+
+def test_backward_create_graph_makes_gradients_that_can_be_differentiated():
+    x = leaf(3.0)
+    (x**3).sum().backward(create_graph=True)
+    assert x.grad.requires_grad
+    first = x.grad
+    x.grad = None
+    first.sum().backward()
+    equal(x.grad, [18.0])
+
+
+def test_without_create_graph_gradients_are_off_the_tape():
+    x = leaf(3.0)
+    (x**3).sum().backward()
+    assert not x.grad.requires_grad
+    assert not autograd.grad((x**3).sum(), x)[0].requires_grad
+
+
+def test_non_scalar_backward_needs_a_gradient_of_the_same_shape():
+    x = leaf(1.0, 2.0)
+    y = x * 3.0
+    with pytest.raises(GraphError, match=r"non-scalar \(2,\)"):
+        y.backward()
+    with pytest.raises(ShapeError, match=r"gradient \(3,\) for a tensor \(2,\)"):
+        y.backward(tg.ones(3))
+    with pytest.raises(DtypeError, match="pass a Tensor"):
+        y.backward(1.0)
+    y.backward(tg.tensor([1.0, 10.0]))
+    equal(x.grad, [3.0, 30.0])
+
+
+def test_the_incoming_gradient_takes_the_dtype_of_the_tensor():
+    x = leaf(1.0, 2.0)
+    (x * 3.0).backward(tg.tensor([1.0, 2.0], dtype=np.float64))
+    assert x.grad.dtype == np.float32
+
+
+def test_a_single_element_of_any_shape_is_a_scalar():
+    x = leaf(2.0)
+    (x * x).reshape(1, 1).backward()
+    equal(x.grad, [4.0])
+
+
+def test_nothing_to_differentiate_is_an_error():
+    with pytest.raises(GraphError, match="does not require grad"):
+        tg.tensor([1.0]).sum().backward()
+    with pytest.raises(GraphError, match="does not require grad"):
+        autograd.grad(leaf(1.0).sum(), tg.tensor([1.0]))
+
+
+def test_several_roots():
+    x = leaf(1.0, 2.0)
+    autograd.backward([x.sum(), (x * x).sum()])
+    equal(x.grad, [3.0, 5.0])
+    with pytest.raises(GraphError, match="2 tensors but 1 gradients"):
+        autograd.backward([x.sum(), x.sum()], [tg.tensor(1.0)])
+    x.grad = None
+    y = x.sum()
+    autograd.backward([y, y])
+    equal(x.grad, [2.0, 2.0])
+
+
+def test_a_leaf_is_its_own_gradient():
+    x = leaf(1.0)
+    x.backward()
+    equal(x.grad, [1.0])
+    equal(autograd.grad(x, x)[0], [1.0])
+
+
+def test_backward_into_chosen_inputs_only():
+    x, y = leaf(2.0), leaf(3.0)
+    h = x * y
+    (h * h).sum().backward(inputs=[x, h])
+    equal(x.grad, [2 * 6 * 3])
+    equal(h.grad, [12.0])
+    assert y.grad is None
+
+
+def test_integers_do_not_join_the_graph():
+    x = leaf(1.5, 2.5)
+    n = tg.tensor([2, 3])
+    (x * n).sum().backward()
+    equal(x.grad, [2.0, 3.0])
+    with pytest.raises(DtypeError, match="only floats have gradients"):
+        n.requires_grad_()
+
+
+# --- grad ----------------------------------------------------------------------------------------------
+
+
+def test_grad_leaves_every_grad_alone():
+    x = leaf(1.0, 2.0)
+    (dx,) = autograd.grad((x * x).sum(), x)
+    equal(dx, [2.0, 4.0])
+    assert x.grad is None
+
+
+def test_grad_of_intermediate_results():
+    x = leaf(2.0)
+    y = x * x
+    z = y * y
+    dy, dx = autograd.grad(z.sum(), [y, x], retain_graph=True)
+    equal(dy, [8.0])
+    equal(dx, [32.0])
+    equal(autograd.grad(z.sum(), y)[0], [8.0])
+
+
+def test_grad_of_an_unused_input():
+    x, unused = leaf(1.0), leaf(1.0)
+    with pytest.raises(GraphError, match=r"input 1 \(1,\) was not used"):
+        autograd.grad((x * 2).sum(), [x, unused])
+    dx, nothing = autograd.grad((x * 2).sum(), [x, unused], allow_unused=True)
+    equal(dx, [2.0])
+    assert nothing is None
+
+
+def test_grad_with_grad_outputs_and_several_outputs():
+    x = leaf(1.0, 2.0)
+    (dx,) = autograd.grad([x * 2, x.sum()], x, grad_outputs=[tg.tensor([1.0, 10.0]), None])
+    equal(dx, [3.0, 21.0])
+
+
+def test_grad_calls_only_the_rules_on_the_way(own_registry):
+    called = []
+
+    @op(elementwise=True)
+    def spy(x, y):
+        return x + y
+
+    spy.vjp(x=lambda g: called.append("x") or g, y=lambda g: called.append("y") or g)
+    x, y = leaf(1.0), leaf(2.0)
+    autograd.grad(spy(x, y).sum(), y)
+    assert called == ["y"]
+
+
+# --- in place ------------------------------------------------------------------------------------------
+
+
+def overwrite(x):
+    with tg.no_grad():
+        x.mul_(2.0)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(overwrite, id="x"),
+        pytest.param(lambda x: overwrite(x.reshape(2, 1)), id="a view"),
+        pytest.param(lambda x: overwrite(x[:1]), id="a slice"),
+        pytest.param(lambda x: overwrite(x.reshape(2, 1).T), id="a view of a view"),
+        pytest.param(lambda x: x.detach().zero_(), id="detach"),
+        pytest.param(lambda x: x.data.zero_(), id="data"),
+        pytest.param(lambda x: x.detach().__setitem__(0, 5.0), id="assignment"),
+        pytest.param(lambda x: np.add(x._writable(), 1, out=x.array), id="an optimizer"),
+    ],
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda x: x * x, id="an input"),
+        pytest.param(lambda x: x.reshape(2, 1) ** 2.0, id="a view of it"),
+    ],
+)
+def test_changing_a_saved_array_is_noticed(write, use):
+    x = leaf(1.0, 2.0)
+    loss = use(x).sum()
+    write(x)
+    with pytest.raises(GraphError, match="changed in place since"):
+        loss.backward()
+
+
+def test_changing_a_saved_result_is_noticed():
+    x = leaf(1.0, 2.0)
+    y = x.tanh()
+    overwrite(y)
+    with pytest.raises(GraphError, match="backward through tanh"):
+        y.sum().backward()
+
+
+def test_changing_what_nobody_saved_is_fine():
+    x = leaf(1.0, 2.0)
+    y = x * 3.0
+    loss = (y + 1.0).sum()
+    overwrite(y)
+    loss.backward()
+    equal(x.grad, [3.0, 3.0])
+
+
+def test_in_place_steps_on_the_tape_give_right_gradients():
+    x = leaf(1.0, 2.0)
+    y = x * x
+    z = y * 2.0
+    y += x
+    y *= 3.0
+    y[0] = x[1] * 5.0
+    (y.sum() + z.sum()).backward()
+    equal(x.grad, [2 * 2 * 1, 5 + 3 * (2 * 2 + 1) + 2 * 2 * 2])
+
+
+def test_a_leaf_cannot_be_changed_while_recording():
+    x = leaf(1.0)
+    for change in (lambda: x.add_(1.0), lambda: x.zero_(), lambda: x.__setitem__(0, 2.0)):
+        with pytest.raises(GraphError, match="a leaf that requires grad"):
+            change()
+    with tg.no_grad():
+        x += 1.0
+    equal(x, [2.0])
+    assert x.is_leaf and x.requires_grad
+
+
+def test_a_shared_tensor_cannot_be_changed_while_recording():
+    y = leaf(1.0, 2.0) * 2.0
+    view = y[:1]
+    for t in (y, view):
+        with pytest.raises(GraphError, match="shares memory"):
+            t.add_(1.0)
+
+
+def test_an_expanded_view_cannot_be_written():
+    with pytest.raises(GraphError, match="expanded or read-only"):
+        tg.zeros(1).expand(3).add_(1.0)
+
+
+# --- modes ---------------------------------------------------------------------------------------------
+
+
+def test_modes_nest():
+    x = leaf(1.0)
+    seen = [tg.is_grad_enabled()]
+    with tg.no_grad():
+        seen.append(tg.is_grad_enabled())
+        assert not (x * 2).requires_grad
+        with tg.enable_grad():
+            assert (x * 2).requires_grad
+            with tg.set_grad_enabled(False):
+                seen.append(tg.is_grad_enabled())
+            seen.append(tg.is_grad_enabled())
+        seen.append(tg.is_grad_enabled())
+    seen.append(tg.is_grad_enabled())
+    assert seen == [True, False, False, True, False, True]
+
+
+def test_modes_end_with_an_exception():
+    for mode in (tg.no_grad, lambda: tg.set_grad_enabled(False)):
+        with pytest.raises(ZeroDivisionError), mode():
+            raise ZeroDivisionError
+        assert tg.is_grad_enabled()
+
+
+@pytest.mark.parametrize("mode", [tg.no_grad, lambda: tg.set_grad_enabled(False)])
+def test_modes_decorate(mode):
+    @mode()
+    def quiet(depth):
+        """Says so."""
+        assert not tg.is_grad_enabled()
+        return quiet(depth - 1) if depth else tg.is_grad_enabled()
+
+    assert tg.is_grad_enabled()
+    assert quiet(2) is False
+    assert tg.is_grad_enabled()
+    assert quiet.__name__ == "quiet" and quiet.__doc__ == "Says so."
+
+    @tg.enable_grad()
+    def loud():
+        return tg.is_grad_enabled()
+
+    with tg.no_grad():
+        assert loud()
+        assert not tg.is_grad_enabled()
+
+
+def test_set_grad_enabled_as_a_statement():
+    try:
+        tg.set_grad_enabled(False)
+        assert not tg.is_grad_enabled()
+    finally:
+        tg.set_grad_enabled(True)
+    assert tg.is_grad_enabled()
+
+
+def test_modes_belong_to_a_thread():
+    seen = []
+    with tg.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(tg.is_grad_enabled()))
+        thread.start()
+        thread.join()
+        assert not tg.is_grad_enabled()
+    assert seen == [True]
+
+
+def test_rules_record_only_under_create_graph(own_registry):
+    seen = []
+
+    @op(elementwise=True)
+    def spy(x):
+        return x + 0
+
+    spy.vjp(x=lambda g: seen.append(tg.is_grad_enabled()) or g * 1.0)
+    with tg.enable_grad():
+        spy(leaf(1.0)).sum().backward()
+    loss = spy(leaf(1.0)).sum()
+    with tg.no_grad():
+        loss.backward(create_graph=True)
+    assert seen == [False, True]
+
+
+# --- hooks and retained gradients -----------------------------------------------------------------------
+
+
+def test_a_hook_runs_once_with_the_summed_gradient():
+    x, seen = leaf(1.0), []
+    y = x * 2.0
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    (y * 3.0 + y * 4.0).sum().backward()
+    assert seen == [[7.0]]
+    equal(x.grad, [14.0])
+
+
+def test_hooks_replace_the_gradient_in_order_of_registration():
+    x = leaf(1.0)
+    y = x * 2.0
+    y.retain_grad()
+    y.register_hook(lambda g: g + 1.0)
+    y.register_hook(lambda g: g * 10.0)
+    y.sum().backward()
+    equal(y.grad, [20.0])
+    equal(x.grad, [40.0])
+
+
+def test_hooks_can_be_removed():
+    x, seen = leaf(1.0), []
+    handle = x.register_hook(lambda g: seen.append("kept away"))
+    handle.remove()
+    handle.remove()
+    with x.register_hook(lambda g: seen.append("with")):
+        (x * 2.0).sum().backward()
+    (x * 2.0).sum().backward()
+    assert seen == ["with"]
+
+
+def test_a_hook_on_a_leaf_sees_the_gradient_before_it_is_kept():
+    x = leaf(1.0, 2.0)
+    x.register_hook(lambda g: g * 0.5)
+    (x * 4.0).sum().backward()
+    equal(x.grad, [2.0, 2.0])
+    equal(autograd.grad((x * 4.0).sum(), x)[0], [2.0, 2.0])
+
+
+def test_hooks_and_retained_gradients_need_a_gradient():
+    x = tg.tensor([1.0])
+    with pytest.raises(GraphError, match="register_hook"):
+        x.register_hook(print)
+    with pytest.raises(GraphError, match="retain_grad"):
+        x.retain_grad()
+
+
+def test_retain_grad():
+    x = leaf(1.0)
+    y = x * 2.0
+    kept, other = y * 3.0, y * 5.0
+    kept.retain_grad()
+    (kept * 7.0 + other).sum().backward()
+    equal(kept.grad, [7.0])
+    assert y.grad is None and other.grad is None
+    x.retain_grad()  # a leaf has one anyway
+
+
+# --- who owns a gradient -------------------------------------------------------------------------------
+
+
+def test_gradients_do_not_share_memory():
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    incoming = tg.tensor([1.0, 1.0])
+    c = a + b
+    c.retain_grad()
+    c.backward(incoming)
+    a.grad.zero_()
+    equal(b.grad, [1.0, 1.0])
+    equal(c.grad, [1.0, 1.0])
+    equal(incoming, [1.0, 1.0])
+
+
+def test_a_gradient_is_not_a_view_of_another():
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    tg.cat([a, b]).backward(tg.ones(4))
+    assert a.grad.array.base is None or not np.shares_memory(a.grad.array, b.grad.array)
+    x = leaf(1.0, 2.0)
+    y = x.reshape(2, 1)
+    y.retain_grad()
+    (y * 2.0).sum().backward()
+    x.grad.zero_()
+    equal(y.grad, [[2.0], [2.0]])
+
+
+def test_an_earlier_gradient_is_not_changed_by_the_next_backward():
+    x = leaf(1.0)
+    (x * 2.0).sum().backward()
+    first = x.grad
+    (x * 2.0).sum().backward()
+    equal(first, [2.0])
+    equal(x.grad, [4.0])
+
+
+def test_gradients_of_a_layout_have_the_shape_of_the_input():
+    x = tg.from_numpy(np.asfortranarray(np.ones((2, 3), np.float32))).requires_grad_()
+    (x * 2.0).sum().backward()
+    assert x.grad.shape == (2, 3) and x.grad.dtype == np.float32
+
+
+# --- copies --------------------------------------------------------------------------------------------
+
+
+def test_deepcopy():
+    x = leaf(1.0, 2.0)
+    (x * 3.0).sum().backward()
+    twin = copy.deepcopy(x)
+    assert twin.requires_grad and twin.is_leaf and twin is not x
+    equal(twin.grad, [3.0, 3.0])
+    assert not np.shares_memory(twin.array, x.array) and not np.shares_memory(twin.grad.array, x.grad.array)
+    (twin * 1.0).sum().backward()
+    equal(x.grad, [3.0, 3.0])
+    one, two = copy.deepcopy([x, x])
+    assert one is two
+    with pytest.raises(GraphError, match="only leaf tensors"):
+        copy.deepcopy(x * 2.0)
+
+
+def test_detach_is_the_same_memory_off_the_tape():
+    x = leaf(1.0, 2.0)
+    d = (x * 2.0).detach()
+    assert not d.requires_grad and d.is_leaf
+    assert x.detach().array is x.array
+    assert x.requires_grad
+
+
+def test_requires_grad_of_a_result_cannot_be_taken_back():
+    x = leaf(1.0)
+    with pytest.raises(GraphError, match="detach"):
+        (x * 2.0).requires_grad_(False)
+    assert not x.requires_grad_(False).requires_grad
+    assert (x * 2.0).is_leaf
+
+
+# --- rules of one's own ---------------------------------------------------------------------------------
+
+
+def test_a_rule_of_the_wrong_shape_is_named(own_registry):
+    @op
+    def total(x):
+        return x.sum()
+
+    total.vjp(x=lambda g: g)
+    with pytest.raises(GraphError, match=r"rule of x in total returned a gradient \(\)") as caught:
+        total(leaf(1.0, 2.0)).backward()
+    assert any(
+        "while pulling a gradient back through <total at step" in note for note in caught.value.__notes__
+    )
+
+
+def test_a_rule_of_the_wrong_dtype_is_named(own_registry):
+    @op
+    def same(x):
+        return x.copy()
+
+    same.vjp(x=lambda g: g.double())
+    with pytest.raises(GraphError, match="float64 for an input"):
+        same(leaf(1.0)).sum().backward()
+
+
+def test_an_error_inside_a_rule_is_noted(own_registry):
+    @op
+    def fragile(x):
+        return x.copy()
+
+    def rule(g):
+        raise ZeroDivisionError
+
+    fragile.vjp(x=rule)
+    with pytest.raises(ZeroDivisionError) as caught:
+        fragile(leaf(1.0)).sum().backward()
+    assert "fragile" in caught.value.__notes__[0]
+
+
+def test_an_op_of_ones_own_to_any_order(own_registry):
+    @op(elementwise=True)
+    def hypot(x, y, *, scale=1.0):
+        """scale sqrt(x^2 + y^2)"""
+        return scale * np.hypot(x, y)
+
+    hypot.vjp(
+        x=lambda g, x, out, scale: g * x * scale**2 / out,
+        y=lambda g, y, out, scale: g * y * scale**2 / out,
+    )
+    gradcheck(hypot, [np.array([3.0, 1.0]), np.array([[4.0], [2.0]])], order=3)
+    x, y = leaf(3.0), leaf(4.0)
+    hypot(x, y, scale=2.0).sum().backward()
+    np.testing.assert_allclose(x.grad.array, [1.2], rtol=1e-6)
+    assert registry["hypot"] is hypot and hypot.inputs == ("x", "y") and hypot.attrs == {"scale": 1.0}
+
+
+def test_a_rule_can_ask_for_shapes_and_attributes(own_registry):
+    @op
+    def top(x, *, count):
+        return x[:count]
+
+    def rule(g, count, x_shape):
+        out = tg.zeros(x_shape)
+        out[:count] = g
+        return out
+
+    top.vjp(x=rule)
+    x = leaf(1.0, 2.0, 3.0)
+    out = top(x, count=2)
+    assert out.node.saved == ()
+    out.sum().backward()
+    equal(x.grad, [1.0, 1.0, 0.0])
+
+
+def test_a_rule_for_what_is_no_input_is_refused(own_registry):
+    @op
+    def same(x, *, n=1):
+        return x
+
+    with pytest.raises(GraphError, match="w is no input"):
+        same.vjp(w=lambda g: g)
+    with pytest.raises(GraphError, match="asks for m; it can ask for"):
+        same.vjp(x=lambda g, m: g)
+    with pytest.raises(GraphError, match="cannot be called g"):
+
+        @op
+        def wrong(g):
+            return g
+
+
+def test_an_input_without_a_rule_gets_no_gradient(own_registry):
+    @op(elementwise=True)
+    def half_known(x, y):
+        return x * y
+
+    half_known.vjp(x=lambda g, y: g * y)
+    x, y = leaf(2.0), leaf(3.0)
+    half_known(x, y).sum().backward()
+    equal(x.grad, [3.0])
+    assert y.grad is None
+    assert half_known(x.detach(), y).node is None
