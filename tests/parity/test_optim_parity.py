@@ -23,7 +23,9 @@ seeds = st.integers(0, 2**32 - 1)
 shapes = st.lists(st.lists(st.integers(0, 4), max_size=3).map(tuple), min_size=1, max_size=3)
 decays = st.sampled_from([0.0, 0.01, 0.5])
 rates = st.sampled_from([0.0, 1e-3, 0.1])
-betas = st.tuples(st.sampled_from([0.0, 0.3, 0.9]), st.sampled_from([0.0, 0.9, 0.999]))
+# Not beta2 = 0: dividing by the root of a single squared gradient, which weight decay may bring near 0, makes
+# of the last bit of either library's rounding whatever it likes.
+betas = st.tuples(st.sampled_from([0.0, 0.3, 0.9]), st.sampled_from([0.5, 0.9, 0.999]))
 adam = {
     "lr": rates,
     "betas": betas,

@@ -265,6 +265,12 @@ class Optimizer:
                 "make it with the parameters it was saved with"
             )
         numbers = [i for group in saved_groups for i in group["params"]]
+        stray = [i for i in saved_state if i not in numbers]
+        if stray:
+            raise StateDictError(
+                f"{self._name}: the state dict has a state for {stray[0]!r}, which is none of its parameters; "
+                "keys are the integers under 'params'"
+            )
         entries = {
             p: self._fitted(i, p, saved_state[i])
             for i, p in zip(numbers, self._parameters(), strict=True)
