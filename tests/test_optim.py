@@ -287,7 +287,7 @@ def saved_by(make, shapes=((2,),)):
         (saved_by(OPTIMIZERS["SGD with momentum"]), "another optimizer saved it"),
         (saved_by(Adam, [(3,)]), r"exp_avg is \(3,\), the parameter \(2,\); load the same model"),
         ({"weight": zeros(2)}, "must have 'state' and 'param_groups'"),
-        ({"param_groups": [{"params": [0]}], "state": {"0": {}}}, "a state for '0', which is none of its"),
+        ({"param_groups": [{"params": [0]}], "state": {"0": {}}}, "a state for '0', not one of its"),
     ],
 )
 def test_state_dicts_that_do_not_fit(state, message):

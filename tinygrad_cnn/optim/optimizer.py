@@ -268,7 +268,7 @@ class Optimizer:
         stray = [i for i in saved_state if i not in numbers]
         if stray:
             raise StateDictError(
-                f"{self._name}: the state dict has a state for {stray[0]!r}, which is none of its parameters; "
+                f"{self._name}: the state dict has a state for {stray[0]!r}, not one of its parameters; "
                 "keys are the integers under 'params'"
             )
         entries = {
