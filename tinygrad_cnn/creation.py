@@ -53,7 +53,7 @@ def _array(data: Any, dtype: Any) -> np.ndarray:
     try:
         array = np.asarray(data)
     except ValueError:
-        raise ShapeError(f"tensor: rows of different lengths in {data!r:.60}") from None
+        raise ShapeError(f"tensor: rows of different lengths in {data!r:.60}; pad the shorter ones") from None
     if dtype is None and not isinstance(data, (np.ndarray, np.generic, Tensor)):
         of_numbers = not (isinstance(data, (list, tuple)) and data and isinstance(data[0], np.ndarray))
         dtype = np.float32 if of_numbers and (array.dtype.kind == "f" or array.size == 0) else None
@@ -243,14 +243,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     Raises ShapeError where their other axes differ.
     """
     tensors = _list("cat", tensors)
-    kept = [t for t in tensors if t.shape != (0,)] or tensors[:1]  # PyTorch lets an empty (0,) pass
+    kept = [t for t in tensors if t.shape != (0,)] or tensors  # PyTorch lets an empty (0,) pass
     axis = _axis("cat", kept[0], dim)
     for i, t in enumerate(kept[1:], 1):
         if t.ndim != kept[0].ndim or any(
             a != b for d, (a, b) in enumerate(zip(t.shape, kept[0].shape, strict=True)) if d != axis
         ):
             raise ShapeError(
-                f"cat: tensor {i} {t.shape} does not fit tensor 0 {kept[0].shape}: all axes but "
+                f"cat: tensor {i} {t.shape} does not fit tensor 0 {kept[0].shape}; all axes but "
                 f"{axis} must agree"
             )
     dtype = promote(shape.cat, [t.array for t in kept])[0].dtype
@@ -263,7 +263,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
             raise ShapeError(
-                f"stack: tensor {i} {t.shape} has another shape than tensor 0 {tensors[0].shape}"
+                f"stack: tensor {i} {t.shape} has another shape than tensor 0 {tensors[0].shape}; "
+                "bring all to one shape, or join them along an axis with cat"
             )
     return cat([t.unsqueeze(dim) for t in tensors], dim)
 

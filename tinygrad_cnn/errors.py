@@ -45,7 +45,8 @@ class Error(Exception):
             return text
         op, colon, rest = text.partition(": ")
         # "LeNet.fc1 (Linear): linear: x has ..." says Linear twice
-        said = colon and f"({op})".lower() == self.where[self.where.rfind("(") :].lower()
+        kind = self.where[self.where.rfind("(") + 1 :].rstrip(")").lower()
+        said = colon and kind.startswith(op.replace("_", ""))
         return f"{self.where}: {rest if said else text}"
 
 

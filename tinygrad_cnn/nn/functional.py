@@ -21,7 +21,7 @@ from ..ops import activation, elementwise, linalg, loss, norm, shape
 from ..ops import conv as conv_ops
 from ..ops import pool as pool_ops
 from ..random import default_generator
-from ..tensor import Tensor, _floating, _in_range, _number, _sizes, _tensor
+from ..tensor import Tensor, _floating, _number, _sizes, _tensor
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d",
@@ -540,7 +540,10 @@ def layer_norm(
     _check_dtypes("layer_norm", x=input, weight=weight, bias=bias)
     _number("layer_norm", "eps", eps, 0)
     if not wanted or input.shape[-len(wanted) :] != wanted:
-        raise ShapeError(f"layer_norm: x {input.shape} must end in normalized_shape {wanted}")
+        raise ShapeError(
+            f"layer_norm: x {input.shape} must end in normalized_shape {wanted}; "
+            f"with this x use {input.shape[-len(wanted) :]}"
+        )
     for name, part in {"weight": weight, "bias": bias}.items():
         if part is not None and part.shape != wanted:
             raise ShapeError(f"layer_norm: {name} {part.shape} must have the normalized shape {wanted}")
@@ -580,7 +583,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise DtypeError(f"one_hot: classes are integers, not {tensor.dtype}; use .long()")
     classes = _int("one_hot", "num_classes", num_classes, -1)
     classes = int(tensor.array.max(initial=-1)) + 1 if classes == -1 else classes
-    _in_range("one_hot", tensor.array, classes)
+    if tensor.numel() and (tensor.array.min() < 0 or tensor.array.max() >= classes):
+        least, most = tensor.array.min(), tensor.array.max()
+        raise ArgumentError(
+            f"one_hot: {classes} classes are 0 to {classes - 1}, x {tensor.shape} holds {least} to {most}; "
+            + ("classes cannot be negative" if least < 0 else f"use num_classes={most + 1}")
+        )
     return Tensor(np.asarray(tensor.array[..., None] == np.arange(classes), np.int64))
 
 
@@ -673,7 +681,11 @@ def _nll(
         raise DtypeError(f"{name}: target is {target.dtype}; classes must be integers (use .long())")
     wanted = logp.shape[:axis] + logp.shape[axis + 1 :]
     if target.shape != wanted:
-        cure = "; for one-hot targets use target.argmax(1)" if target.shape == logp.shape else ""
+        cure = "; one class per prediction is needed"
+        if target.shape == logp.shape:
+            cure = "; for one-hot targets use target.argmax(1)"
+        elif target.numel() == math.prod(wanted):
+            cure = f"; use target.reshape{wanted}"
         raise ShapeError(f"{name}: x {logp.shape} needs a target {wanted}, got {target.shape}{cure}")
     classes, labels = logp.shape[axis], target.array
     valid = labels != _number(name, "ignore_index", ignore)

@@ -67,7 +67,8 @@ class Module:
             return out
         except Error as error:
             if error.where is None:
-                error.where = f"{scope.path} ({scope.kind})"
+                path = scope.path
+                error.where = path if path == scope.kind else f"{path} ({scope.kind})"
             raise
         finally:
             state.scope = scope.parent
@@ -151,14 +152,18 @@ class Module:
         for path, module in self.named_modules(remove_duplicate=False):
             if path == target:
                 return module
-        raise ArgumentError(f"get_submodule: {type(self).__name__} has no module {target!r}")
+        raise self._absent("get_submodule", "module", target, self.named_modules())
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as "features.0.weight"."""
         for path, parameter in self.named_parameters(remove_duplicate=False):
             if path == target:
                 return parameter
-        raise ArgumentError(f"get_parameter: {type(self).__name__} has no parameter {target!r}")
+        raise self._absent("get_parameter", "parameter", target, self.named_parameters())
+
+    def _absent(self, name: str, kind: str, target: Any, there: Iterable[tuple[str, Any]]) -> ArgumentError:
+        paths = ", ".join(path for path, _ in there if path)
+        return ArgumentError(f"{name}: {type(self).__name__} has no {kind} {target!r}; it has {paths:.200}")
 
     # --- registering: for names made at run time, and for buffers --------------------------------------
 
@@ -365,9 +370,10 @@ class _Container(Module):
 def _checked(owner: str, module: Any) -> Module:
     if not isinstance(module, Module):
         cure = "functions go into forward, or use the layer's class"
+        said = getattr(module, "__name__", None) or f"{module!r:.40}"
         if isinstance(module, (list, tuple)):
             cure = f"unpack it: {owner}(*layers)"
-        raise ArgumentError(f"{owner}: {module!r:.40} is no Module; {cure}")
+        raise ArgumentError(f"{owner}: {said} is no Module; {cure}")
     return module
 
 

@@ -85,7 +85,8 @@ def getitem(x, *, index):
     try:
         return x[index]
     except IndexError as error:
-        raise ShapeError(f"indexing: x {x.shape}: {error}") from None
+        cure = "; an axis of n takes -n to n - 1" if "bounds" in str(error) else f"; x has {x.ndim} axes"
+        raise ShapeError(f"indexing: x {x.shape}: {error}{cure}") from None
 
 
 getitem.vjp(x=lambda g, index, x_shape: put(g, index=index, shape=x_shape))
@@ -108,9 +109,11 @@ put.vjp(x=lambda g, index: getitem(g, index=index))
 
 def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> ShapeError | DtypeError:
     """What to say where NumPy will not put y into x."""
-    if isinstance(error, TypeError):
+    if isinstance(error, TypeError) or np.asarray(y).dtype.kind not in "fiub":
         return DtypeError(f"{name}: x {x.shape} {x.dtype} cannot hold a {type(y).__name__}; assign numbers")
-    return ShapeError(f"{name}: x {x.shape}, value {np.shape(y)}: {error}")
+    return ShapeError(
+        f"{name}: x {x.shape}, value {np.shape(y)}: {error}; the value is broadcast to x[index]"
+    )
 
 
 @op
@@ -146,8 +149,12 @@ def pad(x, *, widths, value=0.0):
     if min(shape, default=0) < 0:
         raise ShapeError(f"pad: x {x.shape} cannot be cut by {widths}; a size would be negative")
     out = np.full(shape, value, x.dtype)
-    inside = tuple(slice(max(b, 0), n - max(a, 0)) for n, (b, a) in zip(shape, widths, strict=True))
-    kept = tuple(slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape, widths, strict=True))
+    kept = tuple(
+        slice(max(-b, 0), max(-b, 0, n - max(-a, 0))) for n, (b, a) in zip(x.shape, widths, strict=True)
+    )
+    inside = tuple(
+        slice(max(b, 0), max(b, 0) + k.stop - k.start) for k, (b, _) in zip(kept, widths, strict=True)
+    )
     out[inside] = x[kept]
     return out
 
