@@ -33,7 +33,10 @@ def relu(x):
 @op(elementwise=True)
 def relu_grad(y, x):
     """y where x > 0, else 0."""
-    return np.multiply(y, x > 0)
+    out = np.multiply(y, x > 0)
+    if not np.isfinite(np.add.reduce(out, None)):
+        out = np.where(x > 0, y, y.dtype.type(0))  # slower, but inf * 0 is nan
+    return out
 
 
 relu.vjp(x=lambda g, out: relu_grad(g, out))

@@ -197,6 +197,8 @@ def clamp(x, *, min=None, max=None):
     """min(max(x, min), max); the derivative is 1 from bound to bound, both included."""
     if min is None and max is None:
         raise ArgumentError("clamp: at least one of min and max is needed")
+    if x.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
+        x = x.astype(np.float32)
     x = x if min is None else np.maximum(x, min)
     return x if max is None else np.minimum(x, max)
 

@@ -234,8 +234,11 @@ def flipped(draw: st.DrawFn) -> Any:
 @st.composite
 def padded(draw: st.DrawFn) -> Any:
     x = draw(arrays(shapes()))
-    widths = tuple((draw(st.integers(-(n // 2), 2)), draw(st.integers(-(n // 2), 2))) for n in x.shape)
-    return (x,), {"widths": widths, "value": draw(st.sampled_from((0.0, 1.5)))}
+    widths = []
+    for n in x.shape:
+        before = draw(st.integers(-n - 1, 2))
+        widths.append((before, draw(st.integers(-n - before, 2 + max(0, -n - before)))))
+    return (x,), {"widths": tuple(widths), "value": draw(st.sampled_from((0.0, 1.5)))}
 
 
 @st.composite
