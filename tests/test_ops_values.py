@@ -1,0 +1,513 @@
+"""Forward values against plain formulas, and the facts at edges: ties, kinks, nan, infinities, dtypes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_cnn as tg
+import tinygrad_cnn.nn.functional as F
+from tinygrad_cnn import autograd
+from tinygrad_cnn.errors import ArgumentError, DtypeError, ShapeError
+from tinygrad_cnn.kernels import special
+from tinygrad_cnn.op import promote, registry
+from tinygrad_cnn.ops.elementwise import add
+from tinygrad_cnn.testing.cases import CASES
+
+inf, nan = math.inf, math.nan
+few = settings(max_examples=max(6, settings.default.max_examples // 5))
+
+
+# --- forward values ------------------------------------------------------------------------------------
+
+
+def each(function):
+    """A function of Python floats, element by element."""
+    return np.vectorize(function, otypes=[np.float64])
+
+
+def by_loops(function, out_shape):
+    """An array made by a function of the position."""
+    out = np.zeros(out_shape)
+    for at in np.ndindex(out_shape):
+        out[at] = function(*at)
+    return out
+
+
+def slices(x, dim):
+    """The elements that a reduction over `dim` takes together: position -> list."""
+    found: dict[tuple[int, ...], list[float]] = {}
+    for at in np.ndindex(x.shape):
+        found.setdefault(tuple(0 if a in dim else i for a, i in enumerate(at)), []).append(float(x[at]))
+    return found
+
+
+def reduced(function):
+    def reference(x, *, dim, keepdim, **attrs):
+        kept = [1 if a in dim else n for a, n in enumerate(x.shape)]
+        out = np.zeros(kept)
+        found = slices(x, dim)
+        for at in np.ndindex(*kept):
+            out[at] = function(found.get(at, []), **attrs)
+        return out if keepdim else out.reshape([n for a, n in enumerate(x.shape) if a not in dim])
+
+    return reference
+
+
+def variance(values, correction):
+    mean = math.fsum(values) / len(values)
+    return math.fsum((v - mean) ** 2 for v in values) / (len(values) - correction)
+
+
+def positions(pick):
+    def reference(x, *, dim, keepdim):
+        rows = x.reshape(1, -1) if dim is None else np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+        found = np.array([row.tolist().index(pick(row.tolist())) for row in rows])
+        if dim is None:
+            return found.reshape((1,) * x.ndim if keepdim else ())
+        shape = x.shape[:dim] + x.shape[dim + 1 :]
+        return np.expand_dims(found.reshape(shape), dim) if keepdim else found.reshape(shape)
+
+    return reference
+
+
+def softmax(x, *, dim):
+    e = np.exp(x)
+    return e / e.sum(dim, keepdims=True)
+
+
+def flip(x, *, dims):
+    back = np.array([-1 if a in dims else 1 for a in range(x.ndim)], int)
+    return by_loops(lambda *at: x[tuple(back * at + (back - 1) // 2)], x.shape)
+
+
+def pad(x, *, widths, value):
+    def at(*place):
+        source = tuple(i - before for i, (before, _) in zip(place, widths, strict=True))
+        return x[source] if all(0 <= i < n for i, n in zip(source, x.shape, strict=True)) else value
+
+    return by_loops(at, tuple(n + b + a for n, (b, a) in zip(x.shape, widths, strict=True)))
+
+
+def put(x, *, index, shape):
+    """By moving ones: column j of a matrix says where element j goes."""
+    numbers = np.arange(math.prod(shape)).reshape(shape)[index]
+    out = np.zeros(math.prod(shape))
+    for number, value in zip(np.ravel(numbers), np.ravel(x), strict=True):
+        out[number] += value
+    return out.reshape(shape)
+
+
+def setitem(x, y, *, index):
+    numbers = np.arange(x.size).reshape(x.shape)[index]
+    out = x.ravel().copy()
+    for number, value in zip(np.ravel(numbers), np.ravel(np.broadcast_to(y, numbers.shape)), strict=True):
+        out[number] = value
+    return out.reshape(x.shape)
+
+
+def gather(x, *, dim, index):
+    return by_loops(lambda *at: x[(*at[:dim], index[at], *at[dim + 1 :])], index.shape)
+
+
+def scatter_add(x, *, dim, index, shape):
+    out = np.zeros(shape)
+    for at in np.ndindex(x.shape):
+        out[(*at[:dim], index[at], *at[dim + 1 :])] += x[at]
+    return out
+
+
+def sum_to(x, *, shape):
+    out = np.zeros((1,) * (x.ndim - len(shape)) + shape)
+    for at in np.ndindex(x.shape):
+        out[tuple(0 if n == 1 else i for i, n in zip(at, out.shape, strict=True))] += x[at]
+    return out.reshape(shape)
+
+
+def softplus(x, *, beta, threshold):
+    return np.where(beta * x > threshold, x, np.log(1 + np.exp(beta * x)) / beta)
+
+
+def gelu(x, *, approximate):
+    if approximate == "tanh":
+        return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return each(lambda v: v * (1 + math.erf(v / math.sqrt(2))) / 2)(x)
+
+
+def windows(geom):
+    return {"stride": geom.stride, "padding": geom.padding, "dilation": geom.dilation}
+
+
+def conv(x, w, *, geom):
+    return oracle.conv(x, w, **windows(geom), groups=geom.groups)
+
+
+def conv_input_grad(y, w, *, geom):
+    return oracle.conv_input_grad(y, w, geom.size, **windows(geom), groups=geom.groups)
+
+
+def conv_weight_grad(y, x, *, geom):
+    return oracle.conv_weight_grad(y, x, geom.kernel, **windows(geom), groups=geom.groups)
+
+
+def visits(geom):
+    """Every (window, number of the tap, pixel)."""
+    found = oracle.visits(geom.size, geom.kernel, **windows(geom), out=geom.out)
+    return [(i, int(np.ravel_multi_index(a, geom.kernel)), pixel) for i, a, pixel in found]
+
+
+def over_windows(shape_of, step):
+    def reference(x, *, geom, taps=None):
+        out = np.zeros((*x.shape[:2], *shape_of(geom)))
+        for i, tap, pixel in visits(geom):
+            for n, c in np.ndindex(x.shape[:2]):
+                if taps is None or taps[(n, c, *i)] == tap:
+                    step(out, x, (n, c, *i), (n, c, *pixel))
+        return out
+
+    return reference
+
+
+def take(out, x, i, pixel):
+    out[i] += x[pixel]
+
+
+def give(out, x, i, pixel):
+    out[pixel] += x[i]
+
+
+def max_pool(x, *, geom):
+    out = np.full((*x.shape[:2], *geom.out), -inf)
+    for i, _, pixel in visits(geom):
+        out[(..., *i)] = np.maximum(out[(..., *i)], x[(..., *pixel)])
+    return out
+
+
+def max_pool_winners(x, y, *, geom):
+    out = np.zeros(y.shape)
+    for i, tap, pixel in visits(geom):
+        out[(..., *i)] = np.where(x[(..., *pixel)] == y[(..., *i)], tap, out[(..., *i)])
+    return out
+
+
+def normalize(x, *, dim, eps, center, rstd):
+    return (x - x.mean(dim, keepdims=True)) / np.sqrt(x.var(dim, keepdims=True) + eps)
+
+
+def normalize_grad(y, x, **attrs):
+    """J y by differences: normalize's Jacobian is symmetric."""
+    h = 1e-5
+    return (normalize(x + h * y, **attrs) - normalize(x - h * y, **attrs)) / (2 * h)
+
+
+REFERENCE = {
+    "clone": lambda x: x,
+    "reshape": lambda x, shape: np.array(x.ravel().tolist()).reshape(shape),
+    "permute": lambda x, dims: np.einsum(x, range(x.ndim), dims) if x.ndim else x,
+    "expand": lambda x, shape: x + np.zeros(shape),
+    "sum_to": sum_to,
+    "getitem": lambda x, index: np.array(x)[index],
+    "put": put,
+    "setitem": setitem,
+    "flip": flip,
+    "pad": pad,
+    "cat": lambda *xs, dim: np.concatenate(xs, dim),
+    "gather": gather,
+    "scatter_add": scatter_add,
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "neg": lambda x: 0 - x,
+    "pow": lambda x, y: np.power(x, float(y) if isinstance(y, int) else y),
+    "abs": lambda x: np.where(x < 0, 0 - x, x),
+    "sign": lambda x: (x > 0) * 1.0 - (x < 0),
+    "exp": each(math.exp),
+    "log": each(math.log),
+    "log1p": each(math.log1p),
+    "sqrt": each(math.sqrt),
+    "erf": each(math.erf),
+    "maximum": lambda x, y: np.where(x > y, x, y),
+    "minimum": lambda x, y: np.where(x < y, x, y),
+    "clamp": lambda x, min=-inf, max=inf: np.minimum(np.maximum(x, min), max),
+    "where": lambda x, y, mask: mask * x + ~mask * y,
+    "to": lambda x, dtype: x,
+    "eq": lambda x, y: x == y,
+    "ne": lambda x, y: x != y,
+    "lt": lambda x, y: x < y,
+    "le": lambda x, y: x <= y,
+    "gt": lambda x, y: x > y,
+    "ge": lambda x, y: x >= y,
+    "logical_and": lambda x, y: (x != 0) & (y != 0),
+    "logical_or": lambda x, y: (x != 0) | (y != 0),
+    "logical_xor": lambda x, y: (x != 0) ^ (y != 0),
+    "logical_not": lambda x: x == 0,
+    "sum": reduced(math.fsum),
+    "mean": reduced(lambda values: math.fsum(values) / len(values)),
+    "var": reduced(variance),
+    "std": reduced(lambda values, correction: math.sqrt(variance(values, correction))),
+    "amax": reduced(max),
+    "amin": reduced(min),
+    "argmax": positions(max),
+    "argmin": positions(min),
+    "logsumexp": reduced(lambda values: math.log(math.fsum(map(math.exp, values)))),
+    "matmul": lambda x, y: np.einsum("...ik,...kj->...ij", x, y),
+    "linear": lambda x, w: np.einsum("nf,of->no", x, w),
+    "add_bias": lambda x, b, axis: np.moveaxis(np.moveaxis(x, axis, -1) + b, -1, axis),
+    "conv": conv,
+    "conv_input_grad": conv_input_grad,
+    "conv_weight_grad": conv_weight_grad,
+    "max_pool": max_pool,
+    "max_pool_winners": max_pool_winners,
+    "scatter_windows": over_windows(lambda geom: geom.size, give),
+    "gather_windows": over_windows(lambda geom: geom.out, take),
+    "window_sum": over_windows(lambda geom: geom.out, take),
+    "window_spread": over_windows(lambda geom: geom.size, give),
+    "relu": lambda x: np.where(x > 0, x, 0),
+    "relu_grad": lambda y, x: np.where(x > 0, y, 0),
+    "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
+    "prelu": lambda x, w: np.where(x > 0, x, w * x),
+    "elu": lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
+    "hardtanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
+    "sigmoid": each(lambda v: 1 / (1 + math.exp(-v))),
+    "tanh": each(math.tanh),
+    "silu": each(lambda v: v / (1 + math.exp(-v))),
+    "softplus": softplus,
+    "gelu": gelu,
+    "softmax": softmax,
+    "log_softmax": lambda x, dim: np.log(softmax(x, dim=dim)),
+    "normalize": normalize,
+    "normalize_grad": normalize_grad,
+    "dropout": lambda x, mask: x * mask,
+    "binary_cross_entropy": lambda x, y: -(y * np.log(x) + (1 - y) * np.log(1 - x)),
+}  # fmt: skip
+
+
+def test_every_op_has_a_reference():
+    assert set(REFERENCE) == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+@few
+@given(data=st.data())
+def test_forward(name, data):
+    case = data.draw(CASES[name])
+    attrs = {key: v(*case.inputs) if callable(v) else v for key, v in case.attrs.items()}
+    expected = np.asarray(REFERENCE[name](*case.inputs, **attrs))
+    out = case(*case.inputs).array
+    assert out.shape == expected.shape
+    if expected.dtype == bool:
+        assert out.dtype == bool
+    tolerance = 1e-7 if name == "normalize_grad" else 1e-12
+    np.testing.assert_allclose(out, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_erf_is_as_exact_as_it_says():
+    x = np.concatenate([np.linspace(-7, 7, 1001), [-30, -26.5, 1e-300, -1e-20, 0.0, inf, -inf, 1e30]])
+    exact = np.array([math.erf(v) for v in x])
+    assert np.abs(special.erf(x) - exact).max() < 2e-15
+    single = special.erf(x.astype(np.float32))
+    assert single.dtype == np.float32 and np.abs(single - exact).max() < 3e-7
+    assert np.isnan(special.erf(np.array([nan]))).all()
+    assert np.signbit(special.erf(np.array([-0.0])))
+
+
+# --- facts at edges ------------------------------------------------------------------------------------
+
+
+def same(found, expected):
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-6, atol=0)
+
+
+# function, x, y = f(x), dy/dx for an incoming gradient of ones
+FACTS = {
+    "full max shares ties": (lambda x: x.max(), [3, 1, 3], 3, [0.5, 0, 0.5]),
+    "full min shares ties": (lambda x: x.min(), [1, 1, 1, 2], 1, [1 / 3, 1 / 3, 1 / 3, 0]),
+    "amax shares ties": (lambda x: x.amax(0), [[3, 1], [3, 2]], [3, 2], [[0.5, 0], [0.5, 1]]),
+    "amin shares ties": (lambda x: x.amin(0, True), [[3, 1], [3, 2]], [[3, 1]], [[0.5, 1], [0.5, 0]]),
+    "max along an axis takes the first": (lambda x: x.max(0).values, [3, 1, 3], 3, [1, 0, 0]),
+    "min along an axis takes the first": (lambda x: x.min(0).values, [3, 1, 1], 1, [0, 1, 0]),
+    "max finds nan": (lambda x: x.max(), [1, nan, 2], nan, [0, 1, 0]),
+    "max along an axis finds nan": (lambda x: x.max(0).values, [1, nan, 2], nan, [0, 1, 0]),
+    "maximum gives half each": (lambda x: x.maximum(2.0), [1, 2, 3], [2, 2, 3], [0, 0.5, 1]),
+    "minimum gives half each": (lambda x: x.minimum(2.0), [1, 2, 3], [1, 2, 2], [1, 0.5, 0]),
+    "maximum passes nan on": (lambda x: x.maximum(2.0), [nan], [nan], [1]),
+    "abs at 0": (lambda x: x.abs(), [-2, 0, 3], [2, 0, 3], [-1, 0, 1]),
+    "sign of nan": (lambda x: x.sign() + x * 0 , [-2, 0, 3], [-1, 0, 1], [0, 0, 0]),
+    "clamp at its bounds": (lambda x: x.clamp(0, 1), [-1, 0, 0.5, 1, 2], [0, 0, 0.5, 1, 1], [0, 1, 1, 1, 0]),
+    "clamp with min above max": (lambda x: x.clamp(4, 2), [1, 3, 5], [2, 2, 2], [0, 0, 0]),
+    "clamp keeps nan": (lambda x: x.clamp(min=0), [nan], [nan], [0]),
+    "clamp keeps inf out of the dead half": (lambda x: x.clamp(min=0).sqrt(), [-1, 4], [0, 2], [0, 0.25]),
+    "relu keeps inf out of the dead half": (lambda x: x.relu().sqrt(), [-1, 4], [0, 2], [0, 0.25]),
+    "maximum too": (lambda x: x.maximum(0.0).sqrt(), [-1, 4], [0, 2], [0, 0.25]),
+    "relu at 0": (lambda x: x.relu(), [-1, 0, 1], [0, 0, 1], [0, 0, 1]),
+    "leaky_relu at 0": (lambda x: F.leaky_relu(x, 0.25), [-1, 0, 1], [-0.25, 0, 1], [0.25, 0.25, 1]),
+    "elu at 0": (lambda x: F.elu(x, 0.5), [0, 1], [0, 1], [0.5, 1]),
+    "elu does not overflow": (lambda x: F.elu(x), [-1000, 1000], [-1, 1000], [0, 1]),
+    "hardtanh at its bounds": (lambda x: F.hardtanh(x), [-1, 0, 1], [-1, 0, 1], [0, 1, 0]),
+    "softplus of large": (lambda x: F.softplus(x), [-1000, 0, 1000], [0, math.log(2), 1000], [0, 0.5, 1]),
+    "sigmoid does not overflow": (lambda x: x.sigmoid(), [-1000, 0, 1000], [0, 0.5, 1], [0, 0.25, 0]),
+    "silu does not overflow": (lambda x: F.silu(x), [-1000, 0, 1000], [0, 0, 1000], [0, 0.5, 1]),
+    "gelu of large": (lambda x: F.gelu(x), [-1000, 0, 1000], [0, 0, 1000], [0, 0.5, 1]),
+    "sqrt at 0": (lambda x: x.sqrt(), [0, 4], [0, 2], [inf, 0.25]),
+    "log at 0": (lambda x: x.log(), [0], [-inf], [inf]),
+    "1/x at 0": (lambda x: 1 / x, [0], [inf], [-inf]),
+    "x**0": (lambda x: x**0, [0, 2, inf, nan], [1, 1, 1, 1], [0, 0, 0, 0]),
+    "x**tensor(0)": (lambda x: x ** tg.tensor([0.0, 0.0]), [0, 2], [1, 1], [0, 0]),
+    "x**1 at 0": (lambda x: x**1, [0], [0], [1]),
+    "0**y": (lambda x: 0.0**x, [0, 2], [1, 0], [0, 0]),
+    "tensor(0)**y": (lambda x: tg.tensor([0.0]) ** x, [0, 2], [1, 0], [0, 0]),
+    "a negative number to a power": (lambda x: (-2.0) ** x, [2], [4], [nan]),
+    "a positive number to a power": (lambda x: 2.0**x, [3], [8], [8 * math.log(2)]),
+    "std of a constant": (lambda x: x.std(), [2, 2, 2], 0, [0, 0, 0]),
+    "var of a constant": (lambda x: x.var(), [2, 2, 2], 0, [0, 0, 0]),
+    "var of one": (lambda x: x.var(), [2], nan, [nan]),
+    "std of one, uncorrected": (lambda x: x.std(correction=0), [2], 0, [0]),
+    "mean of none": (lambda x: x.mean(), [], nan, []),
+    "sum of none": (lambda x: x.sum(), [], 0, []),
+    "logsumexp of -inf": (lambda x: x.logsumexp(0), [-inf, -inf], -inf, [nan, nan]),
+    "logsumexp of inf": (lambda x: x.logsumexp(0), [inf, 0], inf, [nan, 0]),
+    "logsumexp of large": (lambda x: x.logsumexp(0), [1e4, 0], 1e4, [1, 0]),
+    "softmax of -inf": (lambda x: x.softmax(0), [-inf, -inf], [nan, nan], [nan, nan]),
+    "softmax of large": (lambda x: x.softmax(0), [1e4, -1e4], [1, 0], [0, 0]),
+    "log_softmax of large": (lambda x: x.log_softmax(0), [1e4, -1e4], [0, -2e4], [-1, 1]),
+    "binary cross-entropy at its ends": (
+        lambda x: F.binary_cross_entropy(x, tg.tensor([1.0, 0.0]), reduction="none"),
+        [0, 1], [100, 100], [-1e12, 1e12],
+    ),
+    "repeated index": (lambda x: x[[0, 0]], [1, 2], [1, 1], [2, 0]),
+    "max_pool takes the first of ties": (
+        lambda x: F.max_pool2d(x, 2), [[[[5, 5], [5, 5]]]], [[[[5]]]], [[[[1, 0], [0, 0]]]],
+    ),
+    "max_pool finds nan": (lambda x: F.max_pool1d(x, 2), [[[nan, 5]]], [[[nan]]], [[[1, 0]]]),
+    "where lets no inf through": (
+        lambda x: tg.where(x > 0, x.sqrt(), 0.0), [0, 4], [0, 2], [nan, 0.25],  # the infamous one: 0 * inf
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_fact(fact):
+    function, x, value, gradient = FACTS[fact]
+    x = tg.tensor(x, dtype=np.float32, requires_grad=True)
+    y = function(x)
+    same(y.detach(), value)
+    y.backward(tg.ones(y.shape))
+    same(x.grad, gradient)
+    assert y.dtype == x.grad.dtype == np.float32
+
+
+def test_mixed_second_derivative_of_a_power_of_0():
+    """d/dy (y x^(y-1)) is 1/x at y = 0, not 0."""
+    x, y = tg.tensor(2.0, requires_grad=True), tg.tensor(0.0, requires_grad=True)
+    (dx,) = autograd.grad(x**y, x, create_graph=True)
+    same(autograd.grad(dx, y)[0], 0.5)
+
+
+def test_sign_of_nan_is_0():
+    same(tg.tensor([nan]).sign(), [0])
+
+
+def test_argmax_takes_the_first_and_finds_nan():
+    assert tg.tensor([1.0, 3.0, 3.0]).argmax().item() == 1
+    assert tg.tensor([1.0, nan, 3.0]).argmax().item() == 1
+    assert tg.tensor([2.0, 1.0, 1.0]).argmin().item() == 1
+    assert tg.tensor([1.0]).argmax().dtype == np.int64
+
+
+# --- dtypes --------------------------------------------------------------------------------------------
+
+f32, f64, i64, i32, i8, u8, b = (
+    np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.int8, np.uint8, np.bool_)
+)
+
+
+def of(dtype, *shape):
+    return tg.tensor(np.ones(shape, dtype))
+
+
+@pytest.mark.parametrize(
+    ("result", "dtype"),
+    [
+        (lambda: of(f32, 1) + of(f64, 1), f64),
+        (lambda: of(f32, 1) + of(f64), f32),  # an array without axes does not decide
+        (lambda: of(i64, 1) * of(f64), f64),  # unless it is of a higher kind
+        (lambda: of(i64, 1) * of(f32, 1), f32),
+        (lambda: of(i64) * of(f32, 1), f32),
+        (lambda: of(f32, 1) * 2.5, f32),
+        (lambda: 2 - of(f32, 1), f32),
+        (lambda: np.float64(2) * of(f32, 1), f32),
+        (lambda: of(f32, 1) / np.float64(2), f32),
+        (lambda: np.ones(1) * of(f32, 1), f64),
+        (lambda: of(f64, 1) * 2.5, f64),
+        (lambda: of(i64, 1) * 2.5, f32),
+        (lambda: of(i32, 1) * 2, i32),
+        (lambda: of(b, 1) * 2, i64),
+        (lambda: of(b, 1) + of(b, 1), b),
+        (lambda: of(u8, 1) + of(i8, 1), np.dtype(np.int16)),
+        (lambda: of(i64, 1) / of(i64, 1), f32),
+        (lambda: of(i64, 1).exp(), f32),
+        (lambda: of(i64, 1).sqrt(), f32),
+        (lambda: of(i64, 1).clamp(min=0.5), f32),
+        (lambda: of(i64, 1).clamp(min=1), i64),
+        (lambda: of(i64, 1).relu(), i64),
+        (lambda: of(f32, 1) * True, f32),
+        (lambda: of(i32, 2).sum(), i64),
+        (lambda: of(b, 2).sum(), i64),
+        (lambda: of(f32, 2).sum(), f32),
+        (lambda: of(f32, 2).mean(), f32),
+        (lambda: of(f32, 2) > 0, b),
+        (lambda: tg.where(of(b, 1), of(f32, 1), 0.0), f32),
+        (lambda: tg.where(of(b, 1), 1.0, 0.0), f32),
+    ],
+)  # fmt: skip
+def test_dtype(result, dtype):
+    assert result().dtype == dtype
+
+
+def test_promotion_gives_gradients_in_the_dtype_of_each_input():
+    x = tg.tensor(np.ones((2, 1), np.float32), requires_grad=True)
+    y = tg.tensor(np.ones(3), requires_grad=True)
+    (x * y).sum().backward()
+    assert (x.grad.dtype, x.grad.shape) == (f32, (2, 1))
+    assert (y.grad.dtype, y.grad.shape) == (f64, (3,))
+
+
+def test_conversions_carry_gradients():
+    x = tg.tensor([1.5], requires_grad=True)
+    (x.double() * 3).sum().backward()
+    assert x.grad.dtype == f32
+    same(x.grad, [3])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (lambda: of(i64, 2).mean(), DtypeError, "mean: x is int64"),
+        (lambda: of(i64, 2).softmax(0), DtypeError, "softmax"),
+        (lambda: of(i64, 1) ** -1, ArgumentError, r"x\.float\(\)"),
+        (lambda: of(f32, 1) + "1", TypeError, "str|unsupported"),
+        (lambda: of(f32, 2) + of(f32, 3), ShapeError, "axis -1 has sizes 2 and 3"),
+        (lambda: of(f32, 0).max(), ArgumentError, "no max of nothing"),
+        (lambda: of(f32, 2).clamp(), ArgumentError, "at least one of min and max"),
+        (lambda: of(f32, 2, 3).matmul(of(f32, 2, 3)), ShapeError, "3 columns, .* 2 rows"),
+        (lambda: of(f32, 2, 1, 1).matmul(of(f32, 3, 1, 1)), ShapeError, "leading axes"),
+        (lambda: of(f32, 2, 3).reshape(4), ShapeError, "6 elements"),
+        (lambda: of(f32, 2, 3).expand(4, 3), ShapeError, "only axes of size 1"),
+        (lambda: of(f32, 2)[3], ShapeError, r"indexing: x \(2,\)"),
+        (lambda: registry["pad"](of(f32, 2), widths=((-2, -1),)), ShapeError, "negative"),
+    ],
+)
+def test_what_cannot_be_says_so(wrong, error, words):
+    with pytest.raises(error, match=words):
+        wrong()
+
+
+def test_strings_and_objects_cannot_be_promoted():
+    with pytest.raises(DtypeError, match="cannot compute with"):
+        promote(add, [np.array(["a"]), np.ones(1)])
