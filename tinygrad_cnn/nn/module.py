@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, Error, StateDictError
 from ..tape import Handle, Scope, enable_grad, no_grad, state
-from ..tensor import Parameter, Tensor
+from ..tensor import Parameter, Tensor, _tensor
 
 __all__ = ["IncompatibleKeys", "Module", "ModuleDict", "ModuleList", "Sequential"]
 
@@ -169,18 +169,14 @@ class Module:
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Keep a tensor that is no parameter but belongs to the state (unless not persistent)."""
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise DtypeError(
-                f"register_buffer: {name} is a {type(tensor).__name__}; make it a tensor(...) first"
-            )
-        setattr(self, name, tensor)
+        setattr(self, name, None if tensor is None else _tensor("register_buffer", tensor, str(name)))
         self._buffers = {**self._buffers, name: persistent}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """The same as assigning the attribute."""
         if param is not None and not isinstance(param, Parameter):
             raise DtypeError(
-                f"register_parameter: {name} is a {type(param).__name__}; make it an nn.Parameter(...)"
+                f"register_parameter: {name} is of type {type(param).__name__}; make it an nn.Parameter(...)"
             )
         setattr(self, name, param)
 
@@ -238,7 +234,7 @@ class Module:
             complaints.append("of another shape:\n" + "\n".join(misfits))
         if complaints:
             raise StateDictError(
-                f"load_state_dict: the state dict does not fit {type(self).__name__}; nothing was loaded.  "
+                f"load_state_dict: the state dict does not fit {type(self).__name__}, nothing was loaded; "
                 + ";\n".join(complaints)
                 + ("" if misfits else "\n(strict=False loads what does fit)")
             )
@@ -372,7 +368,7 @@ def _checked(owner: str, module: Any) -> Module:
         cure = "functions go into forward, or use the layer's class"
         said = getattr(module, "__name__", None) or f"{module!r:.40}"
         if isinstance(module, (list, tuple)):
-            cure = f"unpack it: {owner}(*layers)"
+            said, cure = f"a {type(module).__name__}", f"unpack it: {owner}(*layers)"
         raise ArgumentError(f"{owner}: {said} is no Module; {cure}")
     return module
 
