@@ -20,7 +20,7 @@ from numpy import ndarray
 from . import engine
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .geometry import _int
-from .op import bind
+from .op import bind, promote
 from .ops import activation, elementwise, linalg, reduce, shape
 from .tape import Handle, Node, state
 
@@ -125,12 +125,7 @@ class Tensor:
         return None if self.is_leaf else self.node
 
     def __repr__(self) -> str:
-        a = self.array
-        whole = a.dtype.kind == "f" and bool(
-            (np.isfinite(a) & (a == np.trunc(a)) & (np.abs(a, dtype=np.float64) < 1e6)).all()
-        )
-        style: Any = "maxprec" if whole or a.dtype.kind != "f" else "fixed"
-        text = np.array2string(a, separator=", ", prefix="tensor(", precision=4, floatmode=style)
+        a, text = self.array, _text(self.array)
         if a.dtype not in (np.float32, np.int64, np.bool_):
             text += f", dtype={a.dtype}"
         if self.grad_fn is not None:
@@ -150,11 +145,9 @@ class Tensor:
     def __hash__(self) -> int:
         return id(self)
 
-    def _value(self, what: str) -> Any:
+    def _value(self, what: str, cure: str = "reduce or index it first") -> Any:
         if self.array.size != 1:
-            raise ShapeError(
-                f"{what}: a tensor {self.shape} has {self.numel()} values, not one; reduce or index it first"
-            )
+            raise ShapeError(f"{what}: a tensor {self.shape} has {self.numel()} values, not one; {cure}")
         return self.array.item()
 
     def item(self) -> Any:
@@ -162,7 +155,7 @@ class Tensor:
         return self._value("item")
 
     def __bool__(self) -> bool:
-        return bool(self._value("bool"))
+        return bool(self._value("bool", "ask .any() or .all() of them"))
 
     def __float__(self) -> float:
         return float(self._value("float"))
@@ -254,7 +247,9 @@ class Tensor:
         if dtype is None or dtype is self.dtype:
             return self
         dtype = _dtype("to", dtype)
-        return self if dtype == self.dtype else elementwise.to(self, dtype=dtype)
+        if dtype == self.dtype:
+            return self
+        return elementwise.to(self if dtype.kind == "f" else self.detach(), dtype=dtype)
 
     def type(self, dtype: Any) -> Tensor:
         """The same as `to(dtype)`."""
@@ -334,10 +329,10 @@ class Tensor:
 
     def __sub__(self, other: Any) -> Tensor:
         """x - y."""
-        return elementwise.sub(self, other)
+        return _difference(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return elementwise.sub(other, self)
+        return _difference(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
         """x y, element by element."""
@@ -365,6 +360,10 @@ class Tensor:
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return Tensor(np.asarray(other)).matmul(self)
+
+    def __pos__(self) -> Tensor:
+        """The tensor itself."""
+        return self
 
     def __neg__(self) -> Tensor:
         """-x."""
@@ -406,6 +405,8 @@ class Tensor:
 
     def __xor__(self, other: Any) -> Tensor:
         return _bits("xor", np.bitwise_xor, self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Tensor:
         return _bits("not", np.bitwise_not, self)
@@ -472,21 +473,32 @@ class Tensor:
 
     def softmax(self, dim: builtins.int) -> Tensor:
         """e^x / sum e^x along `dim`."""
-        return activation.softmax(_floating("softmax", self), dim=_dim("softmax", self, dim))
+        axis = _dim("softmax", _floating("softmax", self), dim)
+        return activation.softmax(self, dim=axis) if self.ndim else self.reshape(1).softmax(0).reshape(())
 
     def log_softmax(self, dim: builtins.int) -> Tensor:
         """log(softmax(x)), stable for large values."""
-        return activation.log_softmax(_floating("log_softmax", self), dim=_dim("log_softmax", self, dim))
+        axis = _dim("log_softmax", _floating("log_softmax", self), dim)
+        return (
+            activation.log_softmax(self, dim=axis)
+            if self.ndim
+            else self.reshape(1).log_softmax(0).reshape(())
+        )
 
     def clamp(self, min: Any = None, max: Any = None) -> Tensor:
         """min(max(x, min), max); bounds are numbers or tensors; the derivative is 1 at a bound."""
         if isinstance(min, Tensor) or isinstance(max, Tensor):
-            out = self if min is None else elementwise.maximum(self, min)
-            return out if max is None else elementwise.minimum(out, max)
-        for bound in (min, max):
-            if bound is not None:
-                _number("clamp", "a bound", bound)
-        return elementwise.clamp(self, min=min, max=max)
+            # choices rather than extremes, which would share the gradient at a bound
+            out = self
+            for bound, beyond in ((min, elementwise.lt), (max, elementwise.gt)):
+                if bound is not None:
+                    chosen = beyond(out, bound).array | elementwise.ne(bound, bound).array
+                    out = elementwise.where(bound, out, mask=chosen)
+            return out
+        bounds = [_number("clamp", "a bound", b) for b in (min, max) if b is not None]
+        if self.dtype.kind == "f" or not bounds:
+            return elementwise.clamp(self, min=min, max=max)
+        return elementwise.clamp(_promoted(self.array, *bounds)[0], min=min, max=max)
 
     clip = clamp
 
@@ -504,7 +516,12 @@ class Tensor:
 
     def masked_fill(self, mask: Any, value: Any) -> Tensor:
         """`value` where the mask is true, x elsewhere."""
-        return elementwise.where(value, self, mask=_mask("masked_fill", mask))
+        number = value.array if isinstance(value, Tensor) else value
+        if np.ndim(number):
+            raise ShapeError("masked_fill: the value must be one number; use where(mask, value, x)")
+        if self.dtype.kind in "iu" and not np.isfinite(number):
+            raise ArgumentError(f"masked_fill: {value} is no {self.dtype}; convert x with x.float() first")
+        return elementwise.where(value, self, mask=_mask("masked_fill", mask)).to(self.dtype)
 
     # --- reductions ----------------------------------------------------------------------------------------
 
@@ -571,22 +588,23 @@ class Tensor:
         return self._extreme(indices, dim, keepdim)
 
     def _extreme(self, indices: Tensor, dim: builtins.int, keepdim: builtins.bool) -> Extreme:
-        values = self.gather(dim, indices)
+        values = self.gather(dim, indices) if self.ndim else self.clone()
         return Extreme(values, indices) if keepdim else Extreme(values.squeeze(dim), indices.squeeze(dim))
 
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the first largest element."""
-        _dims("argmax", self, dim, keepdim)
-        return reduce.argmax(self, dim=None if dim is None else _dim("argmax", self, dim), keepdim=keepdim)
+        axes = _dims("argmax", self, dim, keepdim)
+        return reduce.argmax(self, dim=axes[0] if dim is not None and axes else None, keepdim=keepdim)
 
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the first smallest element."""
-        _dims("argmin", self, dim, keepdim)
-        return reduce.argmin(self, dim=None if dim is None else _dim("argmin", self, dim), keepdim=keepdim)
+        axes = _dims("argmin", self, dim, keepdim)
+        return reduce.argmin(self, dim=axes[0] if dim is not None and axes else None, keepdim=keepdim)
 
     def logsumexp(self, dim: Dims, keepdim: builtins.bool = False) -> Tensor:
         """log sum e^x, stable."""
-        return reduce.logsumexp(self, dim=_dims("logsumexp", self, dim, keepdim), keepdim=keepdim)
+        x = self if self.dtype.kind == "f" else self.float()
+        return reduce.logsumexp(x, dim=_dims("logsumexp", x, dim, keepdim), keepdim=keepdim)
 
     def any(self, dim: Dims = None, keepdim: builtins.bool = False) -> Tensor:
         """Whether some element is true."""
@@ -712,7 +730,8 @@ class Tensor:
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` pieces of equal size, the last possibly smaller."""
         axis, pieces = _axis("chunk", self, dim), _int("chunk", "the number of chunks", chunks)
-        return self.split(builtins.max(1, -(-self.shape[axis] // pieces)), axis)
+        size = -(-self.shape[axis] // pieces)
+        return self.split(size if size else [0] * pieces, axis)
 
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """The slices along an axis, which disappears."""
@@ -759,10 +778,20 @@ class Tensor:
     # --- indexing and in-place ---------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        return shape.getitem(self, index=_index(index))
+        index = _index(index)
+        if type(index) is tuple and (steps := _two_steps(index)):
+            return shape.getitem(shape.getitem(self, index=steps[0]), index=steps[1])
+        return shape.getitem(self, index=index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index = _index(index)
+        if type(index) is tuple and (steps := _two_steps(index)):
+            shared = self.writes[1]
+            part = shape.getitem(self, index=steps[0]).clone()
+            self.writes[1] = shared  # the view is gone already
+            part[steps[1]] = value
+            self[steps[0]] = part
+            return
         if self._recorded_with(value):
             self._become(shape.setitem(self, value, index=index))
             return
@@ -822,7 +851,7 @@ class Tensor:
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
         """x -= alpha other"""
-        return self._in_place(elementwise.sub, other if alpha == 1 else other * alpha)
+        return self._in_place(_difference, other if alpha == 1 else other * alpha)
 
     def mul_(self, other: Any) -> Self:
         """x *= other"""
@@ -896,7 +925,9 @@ def _floats(data: Any, dtype: Any = np.float32) -> np.ndarray:
 
 def _tensor(name: str, x: Any, role: str = "x") -> Tensor:
     if not isinstance(x, Tensor):
-        raise DtypeError(f"{name}: {role} is a {type(x).__name__}; make it a tensor(...) first")
+        if x is None:
+            raise DtypeError(f"{name}: {role} is None, not a tensor; did a function forget to return one?")
+        raise DtypeError(f"{name}: {role} is of type {type(x).__name__}; make it a tensor(...) first")
     return x
 
 
@@ -934,7 +965,7 @@ def _dim(name: str, x: Tensor, dim: Any) -> int:
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise DtypeError(f"{name}: dim is {dim!r}; an axis is an integer")
     if not -n <= dim < n:
-        raise ShapeError(f"{name}: dim {dim} is not in [{-n}, {n - 1}], the axes of x {x.shape}")
+        raise ShapeError(f"{name}: x {x.shape} has no axis {dim}; use {-n} to {n - 1}")
     return int(dim) % n
 
 
@@ -965,14 +996,34 @@ def _index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_index, index))
     if isinstance(index, list):
-        return np.asarray(index) if index else np.zeros(0, np.int64)
-    if not isinstance(index, Tensor):
+        index = Tensor(np.asarray(index) if index else np.zeros(0, np.int64))
+    elif isinstance(index, (float, np.ndarray)):
+        index = Tensor(np.asarray(index))
+    elif not isinstance(index, Tensor):
         return index
     if index.dtype.kind == "f":
         raise DtypeError(
             f"indexing: an index is made of integers or bools, not {index.dtype}; use .long() or a comparison"
         )
-    return index.array
+    return index.array if index.ndim or index.dtype == np.bool_ else index.item()
+
+
+def _two_steps(index: tuple[Any, ...]) -> tuple[Any, Any] | None:
+    """Take integers before arrays, as PyTorch does: NumPy counts them among the arrays, which moves axes.
+
+    x[0, :, [1, 2]] is x[0][:, [1, 2]].  None unless the index mixes the two.
+    """
+    is_array = [isinstance(part, np.ndarray) and part.ndim > 0 for part in index]
+    is_int = [isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in index]
+    if not (any(is_array) and any(is_int)):
+        return None
+    first: list[Any] = []
+    second: list[Any] = []
+    for part, array, integer in zip(index, is_array, is_int, strict=True):
+        first += [slice(None)] * (part.ndim if part.dtype == np.bool_ else 1) if array else [part]
+        if not integer:
+            second.append(part if array or part is ... else slice(None))
+    return tuple(first), tuple(second)
 
 
 def _indices(name: str, index: Any) -> np.ndarray:
@@ -1002,13 +1053,56 @@ def _floating(name: str, x: Any, role: str = "x") -> Tensor:
     return x
 
 
+def _difference(x: Any, y: Any) -> Tensor:
+    """x - y, but not of bools."""
+    for operand in (x, y):
+        if type(operand) is bool or getattr(operand, "dtype", None) == np.bool_:
+            raise DtypeError("sub: bools cannot be subtracted; use ~mask, or mask.float() for numbers")
+    return elementwise.sub(x, y)
+
+
+def _promoted(*values: Any) -> list[Any]:
+    """All of one dtype, as operands of + would be."""
+    return promote(elementwise.add, list(values))
+
+
 def _bits(name: str, function: np.ufunc, *operands: Any) -> Tensor:
     arrays = [x.array if isinstance(x, Tensor) else x for x in operands]
     try:
-        return Tensor(np.asarray(function(*arrays)))
+        return Tensor(np.asarray(function(*_promoted(*arrays))))
     except TypeError:
         kinds = " and ".join(str(np.asarray(a).dtype) for a in arrays)
         raise DtypeError(f"{name}: works on bools and integers, not {kinds}; compare first") from None
     except ValueError:
         shapes = " and ".join(str(np.shape(a)) for a in arrays)
         raise ShapeError(f"{name}: shapes {shapes} do not broadcast; sizes must be equal or 1") from None
+
+
+# --- showing -----------------------------------------------------------------------------------------------
+
+
+def _text(a: np.ndarray) -> str:
+    """The numbers as PyTorch prints them: 4 digits, all alike; an exponent where they differ 1000-fold."""
+    options: dict[str, Any] = {"separator": ", ", "prefix": "tensor("}
+    if a.dtype.kind == "f":
+        shown = a
+        if a.size > 1000:
+            for axis, n in enumerate(a.shape):
+                if n > 6:
+                    shown = shown.take([0, 1, 2, -3, -2, -1], axis)
+        sizes = np.abs(shown[np.isfinite(shown) & (shown != 0)], dtype=np.float64)
+        whole = bool((sizes == np.trunc(sizes)).all())
+        low, high = sizes.min(initial=np.inf), sizes.max(initial=0)
+        if high > 1000 * low or high > 1e8 or (low < 1e-4 and not whole):
+            form = "{:.4e}"
+        else:
+            form = "{:.0f}." if whole else "{:.4f}"
+
+        def one(x: Any) -> str:
+            return form.format(x) if np.isfinite(x) else f"{x:.0f}"
+
+        width = max((len(one(x)) for x in shown.flat if np.isfinite(x)), default=0)
+        options["formatter"] = {"float_kind": lambda x: one(x).rjust(width)}
+    # A row holds what fits into 80 columns; NumPy wants room for one more character.
+    text = np.array2string(a, max_line_width=81, **options)
+    return text.replace(", ..., ", ",  ..., ")
