@@ -146,6 +146,24 @@ def test_the_reference_lists_all_ops():
     assert [name for name in OPS if f"\n### {name}\n" not in page] == []
 
 
+def test_every_module_with_public_names_has_its_place_in_the_reference():
+    pages = "".join(
+        page.read_text(encoding="utf-8") for page in (make_layers.HERE.parent / "reference").glob("*.md")
+    )
+    shown = set(re.findall(r"^::: ([\w.]+)", pages, re.M))
+    told = {name for name in MODULES if any(name == s or name.startswith(f"{s}.") for s in shown)}
+    generated = {"tinygrad_cnn", *(name for name in MODULES if name.startswith("tinygrad_cnn.ops"))}
+    arrays = {name for name in MODULES if name.startswith("tinygrad_cnn.kernels")}
+    assert sorted(set(MODULES) - told - generated - arrays) == []
+
+
+def test_layers_made_from_a_table_are_in_the_reference():
+    page = gen_ops.on_page_markdown(
+        (make_layers.HERE.parent / "reference" / "nn.md").read_text(encoding="utf-8")
+    )
+    assert [n for n in ("ReLU", "GELU", "Softmax") if f"### {n}\n" not in page] == []
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_op_of_a_family_is_registered_and_public(family):
     """An op defined again under the same name would silently replace the first in the registry."""
