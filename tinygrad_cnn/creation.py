@@ -158,10 +158,10 @@ def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Ten
 
 def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Tensor:
     """`steps` numbers at equal distances, both ends included."""
-    ends = _number("linspace", "start", start), _number("linspace", "end", end)
-    return Tensor(
-        np.linspace(*ends, _int("linspace", "steps", steps, 0), dtype=_dtype("linspace", dtype or np.float32))
-    )
+    ends = float(_number("linspace", "start", start)), float(_number("linspace", "end", end))
+    count, kind = _int("linspace", "steps", steps, 0), _dtype("linspace", dtype or np.float32)
+    with np.errstate(all="ignore"):  # towards inf there is nan on the way, silently as everywhere
+        return Tensor(np.linspace(*ends, count, dtype=kind))
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:

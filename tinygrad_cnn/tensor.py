@@ -220,7 +220,7 @@ class Tensor:
 
     def clone(self) -> Tensor:
         """A copy; gradients flow through it."""
-        return shape.clone(self)
+        return shape.clone(_tensor("clone", self))
 
     def contiguous(self) -> Tensor:
         """The tensor itself if its memory is in row-major order, else a copy that is."""
@@ -495,6 +495,7 @@ class Tensor:
                     chosen = beyond(out, bound).array | elementwise.ne(bound, bound).array
                     out = elementwise.where(bound, out, mask=chosen)
             return out
+        _tensor("clamp", self)
         bounds = [_number("clamp", "a bound", b) for b in (min, max) if b is not None]
         if self.dtype.kind == "f" or not bounds:
             return elementwise.clamp(self, min=min, max=max)
@@ -521,18 +522,19 @@ class Tensor:
             raise ShapeError("masked_fill: the value must be one number; use where(mask, value, x)")
         if self.dtype.kind in "iu" and not np.isfinite(number):
             raise ArgumentError(f"masked_fill: {value} is no {self.dtype}; convert x with x.float() first")
-        return elementwise.where(value, self, mask=_mask("masked_fill", mask)).to(self.dtype)
+        dtype = _tensor("masked_fill", self).dtype
+        return elementwise.where(value, self, mask=_mask("masked_fill", mask)).to(dtype)
 
     # --- reductions ----------------------------------------------------------------------------------------
 
     def sum(self, dim: Dims = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Sum over all axes, or those of `dim`."""
-        x = self if dtype is None else self.to(dtype)
+        x = self if dtype is None else _tensor("sum", self).to(dtype)
         return reduce.sum(x, dim=_dims("sum", x, dim, keepdim), keepdim=keepdim)
 
     def mean(self, dim: Dims = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Mean over all axes, or those of `dim`."""
-        x = self if dtype is None else self.to(dtype)
+        x = self if dtype is None else _tensor("mean", self).to(dtype)
         return reduce.mean(x, dim=_dims("mean", x, dim, keepdim), keepdim=keepdim)
 
     def var(
@@ -603,7 +605,7 @@ class Tensor:
 
     def logsumexp(self, dim: Dims, keepdim: builtins.bool = False) -> Tensor:
         """log sum e^x, stable."""
-        x = self if self.dtype.kind == "f" else self.float()
+        x = self if _tensor("logsumexp", self).dtype.kind == "f" else self.float()
         return reduce.logsumexp(x, dim=_dims("logsumexp", x, dim, keepdim), keepdim=keepdim)
 
     def any(self, dim: Dims = None, keepdim: builtins.bool = False) -> Tensor:
@@ -757,7 +759,7 @@ class Tensor:
         return shape.gather(self, dim=axis, index=where)
 
     def matmul(self, other: Any) -> Tensor:
-        """Matrix product; leading axes broadcast, a 1-d tensor is a row on the left, a column on the right."""
+        """Matrix product; leading axes broadcast; a 1-d tensor is a row on the left, a column else."""
         if not isinstance(other, Tensor):
             other = Tensor(np.asarray(other))
         if _tensor("matmul", self).ndim == 0 or other.ndim == 0:
@@ -1070,7 +1072,7 @@ def _bits(name: str, function: np.ufunc, *operands: Any) -> Tensor:
     arrays = [x.array if isinstance(x, Tensor) else x for x in operands]
     try:
         return Tensor(np.asarray(function(*_promoted(*arrays))))
-    except TypeError:
+    except (TypeError, KeyError):  # KeyError: neither an array nor a number
         kinds = " and ".join(str(np.asarray(a).dtype) for a in arrays)
         raise DtypeError(f"{name}: works on bools and integers, not {kinds}; compare first") from None
     except ValueError:

@@ -367,7 +367,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else w x; weight holds one number, or one per channel (axis 1)."""
-    _check_dtypes("prelu", x=input, weight=weight)
+    _check_dtypes("prelu", x=input, weight=_tensor("prelu", weight, "weight"))
     if weight.ndim != 1 or (weight.shape[0] != 1 and (input.ndim < 2 or weight.shape[0] != input.shape[1])):
         raise ShapeError(f"prelu: weight {weight.shape} must be (1,) or (channels,) for x {input.shape}")
     return activation.prelu(

@@ -27,17 +27,10 @@ def add(x, y):
 add.vjp(x=lambda g: g, y=lambda g: g)
 
 
-def _of_bools(name: str, instead: str) -> DtypeError:
-    return DtypeError(f"{name}: x is bool, which has no {name}; use {instead}, or numbers (x.float())")
-
-
 @op(elementwise=True)
 def sub(x, y):
     """x - y"""
-    try:
-        return np.subtract(x, y)
-    except TypeError:
-        raise _of_bools("sub", "x ^ y") from None
+    return np.subtract(x, y)
 
 
 sub.vjp(x=lambda g: g, y=lambda g: -g)
@@ -59,6 +52,10 @@ def div(x, y):
 
 
 div.vjp(x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
+
+
+def _of_bools(name: str, instead: str) -> DtypeError:
+    return DtypeError(f"{name}: x is bool, which has no {name}; use {instead}, or numbers (x.float())")
 
 
 @op(elementwise=True)
