@@ -23,6 +23,7 @@ last epoch's weights are kept, whatever the test says.
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import importlib.util
 import io
@@ -238,11 +239,12 @@ class Interrupt:
 
 
 def draw_graph(run: Run, out: Path) -> None:
-    """The graph that a batch records, in eval mode, because drawing must not move the running statistics."""
-    run.model.eval()
+    """The graph that a batch records in training; of a copy, and the dice are put back."""
+    model, random = copy.deepcopy(run.model).train(), tg.get_rng_state()
     images, labels = next(iter(DataLoader(run.test, run.settings["batch_size"])))
-    loss = F.cross_entropy(run.model(images), labels)
-    tg.graph.render(loss, out / "graph.svg", module=run.model, names={"images": images, "loss": loss})
+    loss = F.cross_entropy(model(images), labels)
+    tg.graph.render(loss, out / "graph.svg", module=model, names={"images": images, "loss": loss})
+    tg.set_rng_state(random)
 
 
 def draw_pictures(run: Run, out: Path) -> None:
