@@ -59,7 +59,13 @@ def _array(data: Any, dtype: Any) -> np.ndarray:
         dtype = np.float32 if of_numbers and (array.dtype.kind == "f" or array.size == 0) else None
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"tensor: cannot hold {array.dtype} data {data!r:.40}; numbers and bools only")
-    return array if dtype is None else np.asarray(array, _dtype("tensor", dtype))
+    if dtype is None:
+        return array
+    found = np.asarray(array, _dtype("tensor", dtype))
+    if found.dtype.kind in "iu" and array.dtype.kind in "iu" and type(data) is not np.ndarray:
+        for value in array[found != array][:1]:  # PyTorch lets arrays wrap around, but not numbers
+            raise shape.too_large("tensor", value, found.dtype)
+    return found
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -79,14 +85,18 @@ def from_numpy(array: np.ndarray) -> Tensor:
         raise DtypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use tensor(...)")
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"from_numpy: cannot hold {array.dtype} data; numbers and bools only")
-    out = Tensor(array.view())
+    out = Tensor(np.asarray(array).view())  # of a memory map, too, without reading it
     array.flags.writeable = False
     return out
 
 
 def _filled(name: str, sizes: Sequence[Any], value: Any, dtype: Any, requires_grad: bool) -> Tensor:
     wanted, dtype = _shape(name, sizes), _dtype(name, dtype or np.float32)
-    return Tensor(np.full(wanted, _number(name, "the value", value), dtype)).requires_grad_(requires_grad)
+    try:
+        filled = np.full(wanted, _number(name, "the value", value), dtype)
+    except OverflowError:
+        raise shape.too_large(name, value, dtype) from None
+    return Tensor(filled).requires_grad_(requires_grad)
 
 
 def _shape(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
@@ -275,4 +285,6 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     >>> where(tensor([True, False]), tensor([1.0, 2.0]), 0.0)
     tensor([1., 0.])
     """
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        input = tensor(input)
     return elementwise.where(input, other, mask=_mask("where", condition))

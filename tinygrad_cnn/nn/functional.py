@@ -356,7 +356,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0); the derivative at 0 is 0.  `inplace` is accepted and changes nothing."""
-    return activation.relu(input)
+    return activation.relu(_tensor("relu", input))
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -407,19 +407,19 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e^-x)."""
-    return activation.sigmoid(input)
+    return activation.sigmoid(_tensor("sigmoid", input))
 
 
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
-    return activation.tanh(input)
+    return activation.tanh(_tensor("tanh", input))
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x cut off at min_val and max_val; the derivative at the bounds is 0."""
     if _number("hardtanh", "min_val", min_val) > _number("hardtanh", "max_val", max_val):
         raise ArgumentError(f"hardtanh: min_val {min_val} lies above max_val {max_val}")
-    return activation.hardtanh(input, min_val=min_val, max_val=max_val)
+    return activation.hardtanh(_tensor("hardtanh", input), min_val=min_val, max_val=max_val)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -495,10 +495,12 @@ def batch_norm(
                 f"use num_features={channels}"
             )
     column = (1, channels, *(1,) * (input.ndim - 2))
-    if training or running_mean is None or running_var is None:
+    if not training and (running_mean is None or running_var is None):
+        raise ArgumentError("batch_norm: without running statistics pass training=True")
+    if training:
         dim = (0, *range(2, input.ndim))
         count = input.numel() // max(1, channels)
-        if count == 1 and training:
+        if count == 1:
             raise ArgumentError(
                 f"batch_norm: in training there must be more than one value per channel, x is {input.shape}; "
                 "use a larger batch, or model.eval()"
@@ -506,7 +508,7 @@ def batch_norm(
         if count == 0:
             return input
         moments = _moments(input.array, dim)
-        if training and running_mean is not None and running_var is not None:
+        if running_mean is not None and running_var is not None:
             _move(running_mean, moments[0], momentum)
             _move(running_var, moments[1] * (count / (count - 1)), momentum)
         out = _normalize(input, dim, eps, moments)
@@ -568,7 +570,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     widths = ((0, 0),) * (input.ndim - len(pairs)) + tuple(pairs)
-    return shape.pad(input, widths=widths, value=0.0 if value is None else _number("pad", "value", value))
+    return shape.pad(
+        _tensor("pad", input), widths=widths, value=0.0 if value is None else _number("pad", "value", value)
+    )
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -221,9 +221,9 @@ class Module:
         arrays = {key: np.asarray(value) for key, value in state_dict.items()}
         result = IncompatibleKeys([k for k in own if k not in arrays], [k for k in arrays if k not in own])
         misfits = [
-            f"  {key}: the file has {arrays[key].shape}, the model {tensor.shape}"
-            for key, tensor in own.items()
-            if key in arrays and arrays[key].shape != tensor.shape
+            f"  {key}: the file has {a.shape} {a.dtype}, the model {own[key].shape} {own[key].dtype}"
+            for key, a in arrays.items()
+            if key in own and (a.shape != own[key].shape or a.dtype.kind not in "fiub")
         ]
         complaints = []
         if strict and result.missing_keys:
@@ -231,7 +231,7 @@ class Module:
         if strict and result.unexpected_keys:
             complaints.append("unexpected: " + ", ".join(result.unexpected_keys))
         if misfits:
-            complaints.append("of another shape:\n" + "\n".join(misfits))
+            complaints.append("of another shape or kind:\n" + "\n".join(misfits))
         if complaints:
             raise StateDictError(
                 f"load_state_dict: the state dict does not fit {type(self).__name__}, nothing was loaded; "

@@ -31,7 +31,7 @@ class _BatchNorm(Module):
         name = type(self).__name__
         self.num_features = num_features = _int(name, "num_features", num_features, 0)
         self.eps = _number(name, "eps", eps, 0)
-        self.momentum = None if momentum is None else _number(name, "momentum", momentum)
+        self.momentum = None if momentum is None else _number(name, "momentum", momentum, 0, 1)
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = new_parameter(num_features) if affine else None
         self.bias = new_parameter(num_features) if affine else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..geometry import _ints, _padding
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -13,6 +14,14 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d", "MaxPool3d",
 ]  # fmt: skip
+
+
+def _check(pool: Any, dilation: Any) -> None:
+    """Refuse options without a meaning now, not at the first image."""
+    name, axes = type(pool).__name__, pool.axes
+    kernel = _ints(name, "kernel_size", pool.kernel_size, axes)
+    stride, taps = _ints(name, "stride", pool.stride, axes), _ints(name, "dilation", dilation, axes)
+    _padding(name, pool.padding, kernel, kernel, stride, taps)
 
 
 class _MaxPool(Module):
@@ -25,6 +34,7 @@ class _MaxPool(Module):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
+        _check(self, dilation)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: Tensor) -> Any:
@@ -73,6 +83,7 @@ class _AvgPool(Module):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.ceil_mode = padding, ceil_mode
+        _check(self, 1)
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from ..op import op
 
 __all__ = [
@@ -84,7 +84,7 @@ def getitem(x, *, index):
     """x[index] with all of NumPy's indexing; a view for slices and integers, a copy for arrays and masks."""
     try:
         return x[index]
-    except IndexError as error:
+    except (IndexError, ValueError) as error:
         cure = "; an axis of n takes -n to n - 1" if "bounds" in str(error) else f"; x has {x.ndim} axes"
         raise ShapeError(f"indexing: x {x.shape}: {error}{cure}") from None
 
@@ -105,6 +105,11 @@ def put(x, *, index, shape):
 
 
 put.vjp(x=lambda g, index: getitem(g, index=index))
+
+
+def too_large(name: str, value: Any, dtype: np.dtype[Any]) -> ArgumentError:
+    """What to say of an integer beyond its dtype."""
+    return ArgumentError(f"{name}: {value} does not fit into {dtype}; use a larger dtype, such as int64")
 
 
 def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> ShapeError | DtypeError:
@@ -148,7 +153,10 @@ def pad(x, *, widths, value=0.0):
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
     if min(shape, default=0) < 0:
         raise ShapeError(f"pad: x {x.shape} cannot be cut by {widths}; a size would be negative")
-    out = np.full(shape, value, x.dtype)
+    try:
+        out = np.full(shape, value, x.dtype)
+    except OverflowError:
+        raise too_large("pad", value, x.dtype) from None
     kept = tuple(
         slice(max(-b, 0), max(-b, 0, n - max(-a, 0))) for n, (b, a) in zip(x.shape, widths, strict=True)
     )
