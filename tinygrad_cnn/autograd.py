@@ -160,9 +160,7 @@ def _op_of(cls: Any) -> Op:
         raise NotImplementedError
 
     apply.__name__, apply.__doc__ = cls.__name__, cls.__doc__
-    made = Op(apply)
-    made.lends = True
-    return made
+    return Op(apply)
 
 
 def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor], whole: Tensor) -> Any:

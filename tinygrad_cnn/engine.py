@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .errors import DtypeError, GraphError, ShapeError
-from .op import is_tensor, wrap
+from .op import is_tensor, values, wrap
 from .ops.elementwise import to
 from .ops.shape import sum_to
 from .tape import Node, set_grad_enabled, walk
@@ -109,10 +109,14 @@ def _pull(
     retain_graph: bool,
     create_graph: bool,
 ) -> None:
-    """Walk the tape with gradients, and `deliver` the complete ones: to `wanted` nodes, else to sinks."""
-    grads: dict[Node, Tensor] = {}
+    """Walk the tape with gradients, and `deliver` the complete ones: to `wanted` nodes, else to sinks.
+
+    The gradients on the way are Tensors under `create_graph`, plain arrays otherwise.
+    """
+    grads: dict[Node, Any] = {}
     lent: set[Node] = set()  # gradients whose memory somebody else may hold as well
-    for node, g in roots:
+    for node, seed in roots:
+        g: Any = seed if create_graph else seed.array
         grads[node] = grads[node] + g if node in grads else g
         lent.add(node)
     nodes: Iterable[Node] = walk(*grads)
@@ -120,30 +124,31 @@ def _pull(
     if wanted is not None:
         nodes = list(nodes)
         useful = _leading_to(wanted, nodes)
-    with set_grad_enabled(create_graph):
+    with set_grad_enabled(create_graph), np.errstate(all="ignore"):
         for node in nodes:
             if node not in grads:
                 continue  # no rule led here
             g = grads.pop(node)
             if node.hooks:
                 lent.add(node)
-                for hook in tuple(node.hooks.values()):
-                    changed = hook(g)
-                    g = g if changed is None else changed
+                g = _hooked(node, g if create_graph else wrap(np.asarray(g)))
+                g = g if create_graph else g.array
             if node in wanted if wanted is not None else node.sink is not None:
-                # x.grad may be changed in place later, which must not reach anybody else's gradient.
-                mine = node.op is None and node not in lent
-                deliver(node, g if mine or create_graph else wrap(g.array.copy()))
+                if create_graph:
+                    deliver(node, g)
+                else:  # x.grad may be changed in place later, which must not reach another's gradient
+                    mine = node.op is None and node not in lent
+                    deliver(node, wrap(np.asarray(g) if mine else np.array(g)))
             if node.op is None or (useful is not None and useful.isdisjoint(node.parents)):
                 continue
             try:
-                for parent, part in _contributions(node, g, useful):
+                for parent, part in _contributions(node, g, useful, create_graph):
                     if parent in grads:
                         grads[parent] = grads[parent] + part
                         lent.discard(parent)
                     else:
                         grads[parent] = part
-                        if part is g or part.array.base is not None or node.op.lends:
+                        if part is g or not node.op.on_arrays or values(part).base is not None:
                             lent.add(parent)
             except Exception as error:
                 error.add_note(f"while pulling a gradient back through {node!r}")
@@ -152,7 +157,16 @@ def _pull(
                 node.saved, node.versions = None, ()
 
 
-def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> list[tuple[Node, Tensor]]:
+def _hooked(node: Node, g: Tensor) -> Tensor:
+    for hook in tuple((node.hooks or {}).values()):
+        changed = hook(g)
+        g = g if changed is None else changed
+    return g
+
+
+def _contributions(
+    node: Node, g: Any, useful: set[Node] | None, create_graph: bool
+) -> list[tuple[Node, Any]]:
     """Call the node's rules: pairs of a parent and what this node adds to its gradient."""
     op, plan, parents = cast("Op", node.op), node.plan, node.parents
     if node.saved is None:
@@ -166,12 +180,16 @@ def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> list[tupl
                 f"backward through {node.name}: an array it saved was changed in place since; "
                 "change a copy (x = x + 1 instead of x += 1), or after backward"
             )
-    # Saved arrays go back to their places on the tape, for gradients of gradients; numbers stay numbers.
-    places = (*parents, node, None)
-    kept = [
-        wrap(value, places[source]) if type(value) is np.ndarray else value
-        for value, source in zip(node.saved, plan.save, strict=True)
-    ]
+    kept: Sequence[Any] = node.saved
+    taped = create_graph or not op.on_arrays
+    if taped:
+        # Saved arrays go back to their places on the tape, for gradients of gradients; numbers stay numbers.
+        places = (*parents, node, None)
+        kept = [
+            wrap(value, places[source]) if type(value) is np.ndarray else value
+            for value, source in zip(kept, plan.save, strict=True)
+        ]
+        g = g if create_graph else wrap(np.asarray(g))
     pairs = []
     for index, rule, arguments in plan.rows:
         if useful is not None and not op.variadic and parents[index] not in useful:
@@ -180,14 +198,15 @@ def _contributions(node: Node, g: Tensor, useful: set[Node] | None) -> list[tupl
         for parent, part in zip(parents, result, strict=True) if op.variadic else ((parents[index], result),):
             if parent is None or part is None:
                 continue
-            array = part.array
-            if array.shape != parent.shape or array.dtype is not parent.dtype:
+            if taped and not create_graph:
+                part = part.array
+            if part.shape != parent.shape or part.dtype is not parent.dtype:
                 part = _fit(node, op.inputs[0 if op.variadic else index], parent, part)
             pairs.append((parent, part))
     return pairs
 
 
-def _fit(node: Node, name: str, parent: Node, g: Tensor) -> Tensor:
+def _fit(node: Node, name: str, parent: Node, g: Any) -> Any:
     """Undo broadcasting and promotion for elementwise ops; anywhere else a misfit is a bug of the rule."""
     if node.op is not None and node.op.elementwise:
         g = g if g.shape == parent.shape else sum_to(g, shape=parent.shape)

@@ -28,7 +28,7 @@ from .tape import Node, state
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["Op", "bind", "is_tensor", "op", "promote", "registry", "wrap"]
+__all__ = ["Op", "bind", "is_tensor", "op", "promote", "registry", "values", "wrap"]
 
 registry: dict[str, Op] = {}
 _Tensor: Any = None  # the class of results; tensor.py stands further down and calls `bind`
@@ -52,6 +52,11 @@ def is_tensor(x: Any) -> bool:
     False
     """
     return isinstance(x, _Tensor)
+
+
+def values(x: Any) -> Any:
+    """The array of what a rule was given, be it a Tensor or an array."""
+    return x.array if isinstance(x, _Tensor) else x
 
 
 class Plan:
@@ -113,10 +118,11 @@ class Op:
         elementwise: inputs broadcast and are promoted to one dtype; the engine un-broadcasts.
         floating: as well, integers are converted to the default float dtype.
         view: the result may share the first input's memory.
-        lends: the rules are a user's and may hand out one array twice.
+        on_arrays: the rules speak ops and operators only, so that they work on plain arrays as well; the
+            engine then spares Tensors where nothing is recorded.
     """
 
-    lends = False
+    on_arrays = False
 
     def __init__(
         self,
@@ -169,7 +175,12 @@ class Op:
             self.rows[name] = rule
         self.plans.clear()
 
-    def __call__(self, *inputs: Any, **attrs: Any) -> Tensor:
+    def __call__(self, *inputs: Any, **attrs: Any) -> Any:
+        for x in inputs:
+            if isinstance(x, _Tensor):
+                break
+        else:
+            return self.forward(*inputs, **attrs)  # arrays in, array out: a rule, and nobody records
         arrays = [x.array if isinstance(x, _Tensor) else _constant(self, x) for x in inputs]
         values = arrays if not self.elementwise or _alike(arrays) else promote(self, arrays)
         token = _quiet()

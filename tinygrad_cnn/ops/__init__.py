@@ -1,9 +1,14 @@
 """The ops: one file per family, kernel call and backward rule together.
 
 Order of the files, each using only those before it: shape, elementwise, reduce, linalg, conv, pool,
-activation, norm, loss.
+activation, norm, loss.  Rules here are written in ops, operators and `values(x)` alone, so they work on
+Tensors (when gradients are recorded) and on plain arrays (when not) alike.
 """
 
+from ..op import registry
 from . import activation, conv, elementwise, linalg, loss, norm, pool, reduce, shape
 
 __all__ = ["activation", "conv", "elementwise", "linalg", "loss", "norm", "pool", "reduce", "shape"]
+
+for op in registry.values():
+    op.on_arrays = True

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import special
-from ..op import op
+from ..op import op, values
 from .elementwise import erf, exp, where
 from .reduce import sum
 
@@ -49,7 +49,7 @@ def leaky_relu(x, *, negative_slope=0.01):
     return np.where(x > 0, x, x * negative_slope)
 
 
-leaky_relu.vjp(x=lambda g, x, negative_slope: where(g, g * negative_slope, mask=x.array > 0))
+leaky_relu.vjp(x=lambda g, x, negative_slope: where(g, g * negative_slope, mask=values(x) > 0))
 
 
 @op(elementwise=True, floating=True)
@@ -59,8 +59,8 @@ def prelu(x, w):
 
 
 prelu.vjp(
-    x=lambda g, x, w: where(g, g * w, mask=x.array > 0),
-    w=lambda g, x: where(0.0, g * x, mask=x.array > 0),
+    x=lambda g, x, w: where(g, g * w, mask=values(x) > 0),
+    w=lambda g, x: where(0.0, g * x, mask=values(x) > 0),
 )
 
 
@@ -70,7 +70,7 @@ def elu(x, *, alpha=1.0):
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-elu.vjp(x=lambda g, x, out, alpha: where(g, g * (out + alpha), mask=x.array > 0))
+elu.vjp(x=lambda g, x, out, alpha: where(g, g * (out + alpha), mask=values(x) > 0))
 
 
 @op(elementwise=True, floating=True)
@@ -79,7 +79,9 @@ def hardtanh(x, *, min_val=-1.0, max_val=1.0):
     return np.clip(x, min_val, max_val)
 
 
-hardtanh.vjp(x=lambda g, x, min_val, max_val: where(g, 0.0, mask=(x.array > min_val) & (x.array < max_val)))
+hardtanh.vjp(
+    x=lambda g, x, min_val, max_val: where(g, 0.0, mask=(values(x) > min_val) & (values(x) < max_val))
+)
 
 
 @op(elementwise=True, floating=True)
@@ -121,7 +123,9 @@ def softplus(x, *, beta=1.0, threshold=20.0):
     return np.where(scaled > threshold, x, np.logaddexp(scaled, scaled.dtype.type(0)) / beta)
 
 
-softplus.vjp(x=lambda g, x, beta, threshold: where(g, g * sigmoid(x * beta), mask=x.array * beta > threshold))
+softplus.vjp(
+    x=lambda g, x, beta, threshold: where(g, g * sigmoid(x * beta), mask=values(x) * beta > threshold)
+)
 
 
 @op(elementwise=True, floating=True)

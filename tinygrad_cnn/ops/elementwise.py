@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels import special
-from ..op import op
+from ..op import op, values
 
 __all__ = [
     "abs", "add", "clamp", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p", "logical_and",
@@ -85,14 +85,14 @@ def _pow_x(g: Any, x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         return g * (y * x ** (y - 1 if y else 0))
     # 0 * 0**-1 would be nan; only there, since the exponent is differentiated by y again
-    corner = (x.array == 0) & (y.array == 0)
+    corner = (values(x) == 0) & (values(y) == 0)
     return g * (y * x ** where(0.0, y - 1, mask=corner))
 
 
 def _pow_y(g: Any, x: Any, y: Any, out: Any) -> Any:
     if isinstance(x, (int, float)):
         return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
-    return g * out * log(where(x, 1.0, mask=x.array != 0))
+    return g * out * log(where(x, 1.0, mask=values(x) != 0))
 
 
 pow.vjp(x=_pow_x, y=_pow_y)
@@ -168,7 +168,7 @@ def maximum(x, y):
 
 def _to_winner(g: Any, tied: Any, lost: Any) -> Any:
     """All of g, half of it where the inputs are equal, none where this one lost."""
-    return where(0.0, where(g * 0.5, g, mask=tied.array), mask=lost.array)
+    return where(0.0, where(g * 0.5, g, mask=values(tied)), mask=values(lost))
 
 
 maximum.vjp(
@@ -204,7 +204,7 @@ def _within(x: np.ndarray, min: Any, max: Any) -> Any:
     return (True if min is None else x >= min) & (True if max is None else x <= max)
 
 
-clamp.vjp(x=lambda g, x, min, max: where(g, 0.0, mask=_within(x.array, min, max)))
+clamp.vjp(x=lambda g, x, min, max: where(g, 0.0, mask=_within(values(x), min, max)))
 
 
 @op(elementwise=True)

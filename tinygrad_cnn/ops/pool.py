@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import DtypeError
 from ..kernels import pool as kernels
-from ..op import op
+from ..op import op, values
 
 __all__ = ["gather_windows", "max_pool", "max_pool_winners", "scatter_windows", "window_spread", "window_sum"]
 
@@ -37,7 +37,7 @@ def gather_windows(x, *, taps, geom):
 
 
 max_pool.vjp(
-    x=lambda g, x, out, geom: scatter_windows(g, taps=max_pool_winners(x, out, geom=geom).array, geom=geom)
+    x=lambda g, x, out, geom: scatter_windows(g, taps=values(max_pool_winners(x, out, geom=geom)), geom=geom)
 )
 scatter_windows.vjp(y=lambda g, taps, geom: gather_windows(g, taps=taps, geom=geom))
 gather_windows.vjp(x=lambda g, taps, geom: scatter_windows(g, taps=taps, geom=geom))

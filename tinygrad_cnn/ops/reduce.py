@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError
-from ..op import op
+from ..op import op, values
 from .elementwise import exp, where
 from .shape import expand, reshape
 
@@ -86,7 +86,7 @@ def std(x, *, dim, correction=1, keepdim=False):
 
 
 def _std_x(g: Any, x: Any, out: Any, dim: tuple[int, ...], correction: int, keepdim: bool) -> Any:
-    moving = out.array != 0
+    moving = values(out) != 0
     half = where(g, 0.0, mask=moving) / (where(out, 1.0, mask=moving) * 2)
     return _var_x(half, x, dim, correction, keepdim)
 
@@ -114,8 +114,8 @@ def amin(x, *, dim, keepdim=False):
 
 
 def _extreme_x(g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    top = out.array.reshape(_kept(x.shape, dim))
-    winners = (x.array == top) | (x.array != x.array)  # a nan wins, and equals nothing
+    top = values(out).reshape(_kept(x.shape, dim))
+    winners = (values(x) == top) | (values(x) != values(x))  # a nan wins, and equals nothing
     shares = winners / winners.sum(dim, keepdims=True, dtype=x.dtype)
     return _spread(g, dim, keepdim, x.shape) * shares
 
