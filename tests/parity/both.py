@@ -69,8 +69,9 @@ def agree(
     *args: Any,
     order: int = 1,
     terms: int | None = None,
+    **options: Any,
 ) -> None:
-    """Compare `call(t, *tensors, *args)`, and `order` derivatives of it.
+    """Compare `call(t, *tensors, *args, **options)`, and `order` derivatives of it.
 
     Args:
         arrays: the tensors' values; floats get a gradient.
@@ -81,7 +82,7 @@ def agree(
     rng = np.random.default_rng(sum(a.size for a in arrays))
     runs = [(tg, ours), (torch, theirs)]
     inputs = [[make(a, a.dtype.kind == "f") for a in arrays] for _, make in runs]
-    outputs = [results(call(t, *xs, *args)) for (t, _), xs in zip(runs, inputs, strict=True)]
+    outputs = [results(call(t, *xs, *args, **options)) for (t, _), xs in zip(runs, inputs, strict=True)]
     assert len(outputs[0]) == len(outputs[1])
     for mine, wanted in zip(*outputs, strict=True):
         same(mine, wanted, terms)
