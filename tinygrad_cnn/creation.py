@@ -14,7 +14,7 @@ from .geometry import _int
 from .op import promote
 from .ops import elementwise, shape
 from .random import Generator, numpy_generator
-from .tensor import Tensor, _axis, _dtype, _mask, _number, _sizes, _tensor
+from .tensor import Tensor, _axis, _dtype, _gap, _mask, _number, _sizes, _tensor
 
 __all__ = [
     "arange", "as_tensor", "cat", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones",
@@ -276,7 +276,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"stack: tensor {i} {t.shape} has another shape than tensor 0 {tensors[0].shape}; "
                 "bring all to one shape, or join them along an axis with cat"
             )
-    return cat([t.unsqueeze(dim) for t in tensors], dim)
+    axis = _gap("stack", tensors[0], dim)
+    return cat([t.unsqueeze(axis) for t in tensors], axis)
 
 
 def where(condition: Any, input: Any, other: Any) -> Tensor:

@@ -577,7 +577,7 @@ class Tensor:
             return self.maximum(dim)
         if dim is None:
             return Tensor.amax(self)
-        indices = Tensor.argmax(self, dim, True)
+        indices = Tensor.argmax(self, _dim("max", self, dim), True)
         return self._extreme(indices, dim, keepdim)
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False) -> Any:
@@ -586,7 +586,7 @@ class Tensor:
             return self.minimum(dim)
         if dim is None:
             return Tensor.amin(self)
-        indices = Tensor.argmin(self, dim, True)
+        indices = Tensor.argmin(self, _dim("min", self, dim), True)
         return self._extreme(indices, dim, keepdim)
 
     def _extreme(self, indices: Tensor, dim: builtins.int, keepdim: builtins.bool) -> Extreme:
@@ -702,12 +702,7 @@ class Tensor:
 
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """Insert an axis of size 1."""
-        n = _tensor("unsqueeze", self).ndim
-        if not isinstance(dim, (builtins.int, np.integer)) or not -n - 1 <= dim <= n:
-            raise ShapeError(
-                f"unsqueeze: dim {dim!r} is not an integer in [{-n - 1}, {n}] for x {self.shape}"
-            )
-        at = builtins.int(dim) % (n + 1)
+        at = _gap("unsqueeze", self, dim)
         return self.reshape(*self.shape[:at], 1, *self.shape[at:])
 
     def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
@@ -969,6 +964,16 @@ def _dim(name: str, x: Tensor, dim: Any) -> int:
     if not -n <= dim < n:
         raise ShapeError(f"{name}: x {x.shape} has no axis {dim}; use {-n} to {n - 1}")
     return int(dim) % n
+
+
+def _gap(name: str, x: Tensor, dim: Any) -> int:
+    """Where a new axis goes: before axis `dim`, or behind the last one."""
+    n = _tensor(name, x).ndim
+    if not isinstance(dim, (int, np.integer)) or not -n - 1 <= dim <= n:
+        raise ShapeError(
+            f"{name}: a new axis of x {x.shape} cannot stand at {dim!r:.40}; use {-n - 1} to {n}"
+        )
+    return int(dim) % (n + 1)
 
 
 def _dims(name: str, x: Tensor, dim: Any, keepdim: Any = False) -> tuple[int, ...]:
