@@ -356,7 +356,11 @@ def data_sets(args: argparse.Namespace, settings: dict[str, Any]) -> tuple[Any, 
     train = FashionMNIST(root, train=True, transform=AUGMENT, download=args.download)
     test = FashionMNIST(root, train=False, transform=SCALE, download=args.download)
     if settings["smoke"]:
-        return Subset(train, np.arange(320)), Subset(test, np.arange(100))
+        train, test = Subset(train, np.arange(320)), Subset(test, np.arange(100))
+    if settings["batch_size"] > len(train):
+        raise ArgumentError(
+            f"--batch-size: {settings['batch_size']} is more than the {len(train)} images; choose a smaller one"
+        )
     return train, test
 
 
@@ -374,7 +378,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    except Error as error:
+    except (Error, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -267,6 +267,11 @@ def test_the_full_set_must_be_somewhere(tmp_path, monkeypatch, capsys):
     assert "train-images-idx3-ubyte" in capsys.readouterr().err
 
 
+def test_a_batch_needs_its_images(fashion, tmp_path, capsys):
+    assert fashion.main(["--smoke", "--batch-size", "321", "--out", str(tmp_path)]) == 1
+    assert "321 is more than the 320 images" in capsys.readouterr().err
+
+
 def test_full_reads_the_files(fashion, tmp_path):
     write_idx(tmp_path / "data")
     out = tmp_path / "out"
