@@ -359,7 +359,7 @@ def data_sets(args: argparse.Namespace, settings: dict[str, Any]) -> tuple[Any, 
         train, test = Subset(train, np.arange(320)), Subset(test, np.arange(100))
     if settings["batch_size"] > len(train):
         raise ArgumentError(
-            f"--batch-size: {settings['batch_size']} is more than the {len(train)} images; choose a smaller one"
+            f"--batch-size: {settings['batch_size']} is more than the {len(train)} images; choose less"
         )
     return train, test
 

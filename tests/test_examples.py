@@ -335,7 +335,15 @@ TORCHVISION = {
 
 def test_mnist_runs_on_the_embedded_images(tmp_path):
     printed = run(
-        "mnist.py", "--dry-run", "--test-batch-size", "100", "--save-model", "net.safetensors", cwd=tmp_path
+        "mnist.py",
+        "--dry-run",
+        "--batch-size",
+        "8",
+        "--test-batch-size",
+        "100",
+        "--save-model",
+        "net.safetensors",
+        cwd=tmp_path,
     )
     assert re.search(r"^test: loss \d\.\d{4}, \d+ of 100 right", printed, re.M)
     assert tg.load(tmp_path / "net.safetensors")["fc1.weight"].shape == (128, 9216)
@@ -353,10 +361,10 @@ def test_mnist_differs_from_a_pytorch_program_by_its_import_lines(tmp_path):
         (tmp_path / "torchvision" / name).write_text(textwrap.dedent(text))
     write_idx(tmp_path / "data/MNIST/raw")
 
-    options = ("--dry-run", "--test-batch-size", "100", "--data", "data", "--save-model")
+    options = ("--dry-run", "--batch-size", "8", "--test-batch-size", "100", "--data", "data", "--save-model")
     ours = run("mnist.py", *options, "net.npz", cwd=tmp_path)
     theirs = run(tmp_path / "torch_mnist.py", *options, "net.pt", cwd=tmp_path)
     figures = [re.findall(r"[\d.]+", text) for text in (ours, theirs)]
     assert re.sub(r"[\d.]+", "#", ours) == re.sub(r"[\d.]+", "#", theirs)
-    assert [float(first[3]) for first in figures] == pytest.approx([2.3, 2.3], abs=0.2)  # the first loss
+    assert [float(first[3]) for first in figures] == pytest.approx([2.3, 2.3], abs=0.3)  # the first loss
     assert (tmp_path / "net.npz").exists() and (tmp_path / "net.pt").exists()
