@@ -241,7 +241,7 @@ def by_items(dataset, indices):
         Subset(FashionMNIST(train=False), np.arange(999, -1, -1)),
         Subset(Subset(FashionMNIST(train=False), range(1000)), list(range(1000))),
     ],
-    ids=repr,
+    ids=["images", "normalized", "tensors", "subset", "subset of a subset"],
 )
 @given(st.lists(st.integers(0, 999), min_size=1, max_size=9))
 def test_a_batch_at_once_is_the_batch_of_the_items(dataset, indices):

@@ -943,7 +943,7 @@ def _dtype(name: str, dtype: Any) -> np.dtype[Any]:
 
 def _number(name: str, what: str, value: Any, least: float | None = None, most: float = math.inf) -> Any:
     """A real number within bounds; nan is within none."""
-    if isinstance(value, Real) and (least is None or least <= value <= most):
+    if isinstance(value, Real) and (least is None or least <= float(value) <= most):
         return value
     bounds = "" if least is None else f" from {least} to {most}"
     raise ArgumentError(f"{name}: {what} must be a number{bounds}, not {value!r:.40}")

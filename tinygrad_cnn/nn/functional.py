@@ -495,8 +495,6 @@ def batch_norm(
                 f"use num_features={channels}"
             )
     column = (1, channels, *(1,) * (input.ndim - 2))
-    if not training and (running_mean is None or running_var is None):
-        raise ArgumentError("batch_norm: without running statistics pass training=True")
     if training:
         dim = (0, *range(2, input.ndim))
         count = input.numel() // max(1, channels)
@@ -515,6 +513,8 @@ def batch_norm(
         if weight is not None:
             out = out * weight.reshape(column)
         return out if bias is None else linalg.add_bias(out, bias, axis=1)
+    if running_mean is None or running_var is None:
+        raise ArgumentError("batch_norm: without running statistics pass training=True")
     scale = Tensor(_rstd(running_var.array, eps, input.dtype))
     scale = scale if weight is None else scale * weight
     shift = -scale * running_mean.detach().to(input.dtype)
