@@ -5,6 +5,7 @@ A row says the class's name, the function, and PyTorch's arguments with their de
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,10 @@ class _Activation(Module):
 def _layer(name: str, function: Callable[..., Tensor], **defaults: Any) -> Any:
     text = (function.__doc__ or "").partition("\n")[0]
     body = {"function": staticmethod(function), "defaults": defaults, "__doc__": text, "__module__": __name__}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    body["__signature__"] = inspect.Signature(
+        [inspect.Parameter(option, kind, default=value) for option, value in defaults.items()]
+    )
     return type(name, (_Activation,), body)
 
 

@@ -318,7 +318,11 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self.named_children()]
+        lines = [
+            f"({name}): {module!r}".replace("\n", "\n  ")
+            for name, module in self._parts()
+            if isinstance(module, Module)
+        ]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         if extra := self.extra_repr():

@@ -25,7 +25,7 @@ class _BatchNorm(Module):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True,
+        track_running_stats: bool = True, *, bias: bool = True,
     ):  # fmt: skip
         super().__init__()
         name = type(self).__name__
@@ -34,7 +34,7 @@ class _BatchNorm(Module):
         self.momentum = None if momentum is None else _number(name, "momentum", momentum, 0, 1)
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = new_parameter(num_features) if affine else None
-        self.bias = new_parameter(num_features) if affine else None
+        self.bias = new_parameter(num_features) if affine and bias else None
         stats = track_running_stats
         self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)) if stats else None)
         self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)) if stats else None)
@@ -63,7 +63,7 @@ class _BatchNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -115,7 +115,10 @@ class LayerNorm(Module):
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class Dropout(Module):

@@ -101,6 +101,15 @@ class AvgPool1d(_AvgPool):
 
     axes = 1
 
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):  # fmt: skip
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        for name in ("kernel_size", "stride", "padding"):
+            value = getattr(self, name)
+            setattr(self, name, tuple(value) if isinstance(value, (tuple, list)) else (value,))
+
 
 class AvgPool2d(_AvgPool):
     """The average of every window of an image, channel by channel."""
