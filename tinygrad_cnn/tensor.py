@@ -492,14 +492,15 @@ class Tensor:
             out = self
             for bound, beyond in ((min, elementwise.lt), (max, elementwise.gt)):
                 if bound is not None:
-                    chosen = beyond(out, bound).array | elementwise.ne(bound, bound).array
+                    value = bound.array if isinstance(bound, Tensor) else bound
+                    chosen = beyond(out, bound).array | np.not_equal(value, value)
                     out = elementwise.where(bound, out, mask=chosen)
             return out
         _tensor("clamp", self)
         bounds = [_number("clamp", "a bound", b) for b in (min, max) if b is not None]
         if self.dtype.kind == "f" or not bounds:
             return elementwise.clamp(self, min=min, max=max)
-        return elementwise.clamp(_promoted(self.array, *bounds)[0], min=min, max=max)
+        return elementwise.clamp(Tensor(_promoted(self.array, *bounds)[0]), min=min, max=max)
 
     clip = clamp
 
