@@ -1,0 +1,328 @@
+"""Where we differ from PyTorch on purpose: one test for each row of the table in docs/pytorch.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import tinygrad_cnn as tg  # noqa: E402
+from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError  # noqa: E402
+
+F, TF = tg.nn.functional, torch.nn.functional
+nan, inf = float("nan"), float("inf")
+
+
+def one_device() -> None:
+    assert tg.device("cpu") == "cpu"
+    assert not hasattr(tg, "cuda") and not hasattr(tg.Tensor, "cuda")
+    with pytest.raises(ArgumentError, match="CPU"):
+        tg.device("cuda")
+    with pytest.raises(ArgumentError, match="CPU"):
+        tg.zeros(1).to("cuda")
+    with pytest.raises(TypeError):
+        tg.nn.Linear(1, 1, device="cpu")
+
+
+def numpys_dtypes() -> None:
+    assert tg.float32 == np.float32 and tg.zeros(2).dtype == np.float32
+    assert type(tg.zeros(2, 3).shape) is tuple and type(torch.zeros(2, 3).shape) is torch.Size
+    assert repr(tg.zeros(1, dtype=tg.float64)) == "tensor([0.], dtype=float64)"
+    assert repr(torch.zeros(1, dtype=torch.float64)) == "tensor([0.], dtype=torch.float64)"
+
+
+def errors_by_kind() -> None:
+    with pytest.raises(ValueError, match="axis"):
+        tg.ones(2) + tg.ones(3)
+    with pytest.raises(RuntimeError):
+        torch.ones(2) + torch.ones(3)
+    with pytest.raises(TypeError):
+        tg.nn.Linear(2, 2)(tg.ones(1, 2, dtype=tg.float64))
+    with pytest.raises(RuntimeError):
+        torch.nn.Linear(2, 2)(torch.ones(1, 2, dtype=torch.float64))
+
+
+def names_of_nodes() -> None:
+    assert (tg.ones(1, requires_grad=True) * 2).grad_fn.op.name == "mul"
+    assert (torch.ones(1, requires_grad=True) * 2).grad_fn.name() == "MulBackward0"
+
+
+def arrays_are_guarded() -> None:
+    array = np.zeros(2)
+    tg.from_numpy(array)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 1
+    x = tg.ones(2, requires_grad=True)
+    with pytest.raises(ValueError, match="read-only"):
+        x.numpy()[0] = 1
+    with pytest.raises(RuntimeError):  # PyTorch asks for detach(), and then lets you write
+        torch.ones(2, requires_grad=True).numpy()
+
+
+def views_are_not_written_on_the_tape() -> None:
+    for t in (tg, torch):
+        x = t.ones(3, requires_grad=True) * 2
+        row = x[:1]
+        if t is tg:
+            with pytest.raises(GraphError, match="shares memory"):
+                row.mul_(3)
+            continue
+        row.mul_(3)
+        assert x.tolist() == [6, 2, 2]
+
+
+def view_may_copy() -> None:
+    assert tg.arange(6).reshape(2, 3).T.view(6).tolist() == [0, 3, 1, 4, 2, 5]
+    with pytest.raises(RuntimeError):
+        torch.arange(6).reshape(2, 3).T.view(6)
+
+
+def empty_is_zeros() -> None:
+    assert not tg.empty(1000).array.any()
+
+
+def other_random_numbers() -> None:
+    tg.manual_seed(0)
+    torch.manual_seed(0)
+    assert tg.rand(5).tolist() != torch.rand(5).tolist()
+
+
+def negative_steps() -> None:
+    assert tg.arange(4)[::-1].tolist() == [3, 2, 1, 0]
+    with pytest.raises(ValueError):
+        torch.arange(4)[::-1]
+
+
+def bytes_are_integers() -> None:
+    assert tg.arange(4)[tg.tensor([1, 0], dtype=tg.uint8)].tolist() == [1, 0]
+    with pytest.raises(IndexError), pytest.warns(UserWarning, match=r"uint8|byte"):
+        torch.arange(4)[torch.tensor([1, 0], dtype=torch.uint8)]
+
+
+def any_integers_are_indices() -> None:
+    logits, small = np.zeros((2, 3), np.float32), np.array([0, 2])
+    for dtype in ("uint8", "int16", "int32"):
+        labels = tg.tensor(small).to(dtype)
+        assert F.cross_entropy(tg.tensor(logits), labels).item() == pytest.approx(np.log(3))
+        assert tg.arange(3.0).gather(0, labels).tolist() == [0, 2]
+    with pytest.raises((RuntimeError, IndexError)):
+        TF.cross_entropy(torch.tensor(logits), torch.tensor(small, dtype=torch.int16))
+    with pytest.raises(RuntimeError):
+        torch.arange(3.0).gather(0, torch.tensor(small, dtype=torch.int16))
+    x = np.array([0.5, 0.5], np.float32)
+    assert F.binary_cross_entropy(tg.tensor(x), tg.tensor([0, 1])).item() == pytest.approx(np.log(2))
+    with pytest.raises(RuntimeError):
+        TF.binary_cross_entropy(torch.tensor(x), torch.tensor([0, 1]))
+
+
+def numbers_for_tensors() -> None:
+    assert tg.maximum(tg.tensor([-1.0, 2.0]), 0).tolist() == [0, 2]
+    assert tg.logical_and(tg.tensor([True, False]), True).tolist() == [True, False]
+    with pytest.raises(TypeError):
+        torch.maximum(torch.tensor([-1.0, 2.0]), 0)
+
+
+def numpy_scalars_are_weak_everywhere() -> None:
+    assert tg.tensor([np.float64(1), np.float64(2)]).dtype == tg.float32
+    assert torch.tensor([np.float64(1), np.float64(2)]).dtype == torch.float64
+
+
+def one_spelling() -> None:
+    x, y = tg.ones(2, 3), torch.ones(2, 3)
+    assert torch.sum(input=y, axis=1, keepdims=True).shape == (2, 1)
+    for call in (lambda: tg.sum(input=x), lambda: x.sum(axis=1), lambda: x.sum(1, keepdims=True)):
+        with pytest.raises(TypeError):
+            call()
+
+
+def truth_is_bool() -> None:
+    assert tg.tensor([1, 0], dtype=tg.uint8).any().dtype == tg.bool
+    assert torch.tensor([1, 0], dtype=torch.uint8).any().dtype == torch.uint8
+    assert tg.tensor([True]).square().dtype == tg.bool
+    assert torch.tensor([True]).square().dtype == torch.int64
+    assert (tg.tensor([True]) ** True).dtype == tg.int8
+    with pytest.raises(DtypeError):
+        tg.tensor([True]).sign()
+    assert torch.tensor([True]).sign().dtype == torch.bool
+
+
+def no_axes_are_all_axes() -> None:
+    x = np.array([[True, False]])
+    assert tg.tensor(x).any(dim=()).shape == tg.tensor(x).sum(dim=()).shape == ()
+    assert torch.tensor(x).any(dim=()).shape == (1, 2) and torch.tensor(x).sum(dim=()).shape == ()
+
+
+def dim_is_asked_for() -> None:
+    with pytest.raises(TypeError):
+        F.softmax(tg.ones(2, 3))
+    with pytest.warns(UserWarning, match="Implicit dimension"):
+        TF.softmax(torch.ones(2, 3))
+    assert tg.nn.Softmax().dim == -1 and torch.nn.Softmax().dim is None
+
+
+def flat_functions_have_no_gradient() -> None:
+    assert not tg.ones(2, requires_grad=True).sign().requires_grad
+    y = torch.ones(2, requires_grad=True)
+    y.sign().sum().backward()
+    assert y.grad.tolist() == [0, 0]
+
+
+def relu_of_odd_numbers() -> None:
+    x, y = tg.tensor([nan], requires_grad=True), torch.tensor([nan], requires_grad=True)
+    x.relu().sum().backward()
+    y.relu().sum().backward()
+    assert x.grad.tolist() == [0] and y.grad.tolist() == [1]
+    assert np.isnan(x.relu().array).all()
+    assert tg.tensor([-0.0]).relu().tolist() == [0]  # the sign of the 0 depends on the processor
+    assert np.signbit(torch.tensor([-0.0]).relu().numpy()).all()
+
+
+def nan_takes_the_gradient_of_extremes() -> None:
+    x, y = tg.tensor([1.0, nan], requires_grad=True), torch.tensor([1.0, nan], requires_grad=True)
+    x.amax(0).backward()
+    y.amax(0).backward()
+    assert x.grad.tolist() == [0, 1] and torch.isnan(y.grad).all()
+
+
+def slope_of_bce_by_the_target() -> None:
+    grads = []
+    for t in (tg, torch):
+        target = t.tensor([0.5, 0.5], requires_grad=True)
+        t.nn.functional.binary_cross_entropy(t.tensor([0.0, 1.0]), target, reduction="sum").backward()
+        grads.append(target.grad.tolist())
+    assert grads == [[100, -100], [inf, -inf]]
+
+
+def losses_do_not_broadcast() -> None:
+    for name in ("mse_loss", "l1_loss", "smooth_l1_loss"):
+        with pytest.raises(ShapeError, match="mistake"):
+            getattr(F, name)(tg.ones(2, 1), tg.ones(2))
+        with pytest.warns(UserWarning, match="broadcasting"):
+            getattr(TF, name)(torch.ones(2, 1), torch.ones(2))
+
+
+def padding_words() -> None:
+    x, w = np.ones((1, 1, 7), np.float32), np.ones((1, 1, 3), np.float32)
+
+    def shape(padding: Any, stride: int = 1) -> Any:
+        return F.conv1d(tg.tensor(x), tg.tensor(w), padding=padding, stride=stride).shape[2]
+
+    assert [shape("same", s) for s in (1, 2, 3)] == [7, 4, 3]
+    assert shape("full") == 9 and shape(((0, 2),)) == 7
+    with pytest.raises(RuntimeError):
+        TF.conv1d(torch.tensor(x), torch.tensor(w), padding="same", stride=2)
+    with pytest.raises(RuntimeError):
+        TF.conv1d(torch.tensor(x), torch.tensor(w), padding="full")
+
+
+def padding_of_pools() -> None:
+    x = np.arange(1.0, 6.0).reshape(1, 1, 5)
+    # 2 <= half of what the window spans, though more than half of its taps
+    assert F.max_pool1d(tg.tensor(x), 2, 1, padding=2, dilation=3).tolist() == [[[2, 3, 4, 5, 3, 4]]]
+    with pytest.raises(RuntimeError, match="at most half of kernel size"):
+        TF.max_pool1d(torch.tensor(x), 2, 1, padding=2, dilation=3)
+    # a window that sees nothing but padding
+    with pytest.raises(ShapeError, match="only padding"):
+        F.max_pool1d(tg.tensor(x[..., :1]), 2, 1, padding=1, dilation=2)
+    assert TF.max_pool1d(torch.tensor(x[..., :1]), 2, 1, padding=1, dilation=2).tolist() == [[[-inf]]]
+
+
+def nothing_to_pool_into() -> None:
+    with pytest.raises(ArgumentError):
+        F.adaptive_avg_pool1d(tg.ones(1, 1, 5), 0)
+    assert TF.adaptive_avg_pool1d(torch.ones(1, 1, 5), 0).shape == (1, 1, 0)
+
+
+def zeros_are_the_only_padding() -> None:
+    with pytest.raises(ArgumentError, match="not there yet"):
+        tg.nn.Conv2d(1, 1, 3, padding_mode="reflect")
+    with pytest.raises(ArgumentError, match="not there yet"):
+        F.pad(tg.ones(1, 1, 3), (1, 1), mode="reflect")
+
+
+def inplace_changes_nothing() -> None:
+    x, y = tg.tensor([-1.0]), torch.tensor([-1.0])
+    tg.nn.ReLU(inplace=True)(x)
+    torch.nn.ReLU(inplace=True)(y)
+    assert x.tolist() == [-1] and y.tolist() == [0]
+
+
+def lists_hold_modules() -> None:
+    def keys(t: Any) -> list[str]:
+        class Net(t.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = [t.nn.Linear(1, 1)]
+
+        return list(Net().state_dict())
+
+    assert keys(tg) == ["layers.0.weight", "layers.0.bias"] and keys(torch) == []
+
+
+def repeats_are_not_folded() -> None:
+    made = [t.nn.ModuleList([t.nn.ReLU(), t.nn.ReLU()]) for t in (tg, torch)]
+    assert "(0): ReLU()\n  (1): ReLU()" in repr(made[0]) and "2 x ReLU()" in repr(made[1])
+
+
+def loading_is_all_or_nothing() -> None:
+    left = []
+    for t in (tg, torch):
+        model = t.nn.Linear(1, 1)
+        with pytest.raises(RuntimeError):
+            model.load_state_dict({"weight": t.full((1, 1), 7.0), "bias": t.ones(2)})
+        left.append(model.weight.item() == 7)
+    assert left == [False, True]
+    assert issubclass(StateDictError, RuntimeError)
+
+
+# What stands in the table's first column, in order.
+DIFFERENCES: dict[str, Callable[[], None]] = {
+    "Devices": one_device,
+    "Dtypes and shapes": numpys_dtypes,
+    "Kinds of errors": errors_by_kind,
+    "`grad_fn`": names_of_nodes,
+    "`from_numpy`, `.numpy()`": arrays_are_guarded,
+    "Writing to a view": views_are_not_written_on_the_tape,
+    "`view`": view_may_copy,
+    "`empty`": empty_is_zeros,
+    "Random numbers": other_random_numbers,
+    "`x[::-1]`": negative_steps,
+    "`uint8` as an index": bytes_are_integers,
+    "Labels and indices": any_integers_are_indices,
+    "Numbers for tensors": numbers_for_tensors,
+    "NumPy's scalars": numpy_scalars_are_weak_everywhere,
+    "Second spellings": one_spelling,
+    "Bools and bytes": truth_is_bool,
+    "`dim=()`": no_axes_are_all_axes,
+    "`softmax` without `dim`": dim_is_asked_for,
+    "`sign`": flat_functions_have_no_gradient,
+    "`relu` of nan and -0": relu_of_odd_numbers,
+    "`amax`, `amin` of nan": nan_takes_the_gradient_of_extremes,
+    "`binary_cross_entropy`": slope_of_bce_by_the_target,
+    "Losses of pairs": losses_do_not_broadcast,
+    "Padding of convolutions": padding_words,
+    "Padding of `max_pool`": padding_of_pools,
+    "`adaptive_avg_pool` to size 0": nothing_to_pool_into,
+    "`padding_mode`, `pad(mode=)`": zeros_are_the_only_padding,
+    "`inplace=True`": inplace_changes_nothing,
+    "Modules in lists": lists_hold_modules,
+    "`repr` of a `ModuleList`": repeats_are_not_folded,
+    "`load_state_dict`": loading_is_all_or_nothing,
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_difference(name: str) -> None:
+    DIFFERENCES[name]()
+
+
+def test_the_page_lists_these_and_no_others() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pytorch.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \|", page, re.M)[1:]
+    assert rows == list(DIFFERENCES)
