@@ -367,11 +367,11 @@ class Tensor:
 
     def __neg__(self) -> Tensor:
         """-x."""
-        return elementwise.neg(self)
+        return elementwise.neg(_tensor("neg", self))
 
     def __abs__(self) -> Tensor:
         """|x|; the derivative at 0 is 0."""
-        return elementwise.abs(self)
+        return elementwise.abs(_tensor("abs", self))
 
     def __eq__(self, other: object) -> Any:
         """x == y, element by element."""
@@ -433,43 +433,43 @@ class Tensor:
 
     def exp(self) -> Tensor:
         """e^x"""
-        return elementwise.exp(self)
+        return elementwise.exp(_tensor("exp", self))
 
     def log(self) -> Tensor:
         """Natural logarithm; -inf at 0, nan below."""
-        return elementwise.log(self)
+        return elementwise.log(_tensor("log", self))
 
     def log1p(self) -> Tensor:
         """log(1 + x), exact near 0."""
-        return elementwise.log1p(self)
+        return elementwise.log1p(_tensor("log1p", self))
 
     def sqrt(self) -> Tensor:
         """Square root; its derivative at 0 is inf."""
-        return elementwise.sqrt(self)
+        return elementwise.sqrt(_tensor("sqrt", self))
 
     def erf(self) -> Tensor:
         """The error function."""
-        return elementwise.erf(self)
+        return elementwise.erf(_tensor("erf", self))
 
     def sign(self) -> Tensor:
         """-1, 0 or 1."""
-        return elementwise.sign(self)
+        return elementwise.sign(_tensor("sign", self))
 
     def square(self) -> Tensor:
         """x x"""
-        return elementwise.mul(self, self)
+        return elementwise.mul(_tensor("square", self), self)
 
     def sigmoid(self) -> Tensor:
         """1 / (1 + e^-x)"""
-        return activation.sigmoid(self)
+        return activation.sigmoid(_tensor("sigmoid", self))
 
     def tanh(self) -> Tensor:
         """Hyperbolic tangent."""
-        return activation.tanh(self)
+        return activation.tanh(_tensor("tanh", self))
 
     def relu(self) -> Tensor:
         """max(x, 0); its derivative at 0 is 0."""
-        return activation.relu(self)
+        return activation.relu(_tensor("relu", self))
 
     def softmax(self, dim: builtins.int) -> Tensor:
         """e^x / sum e^x along `dim`."""
@@ -518,12 +518,12 @@ class Tensor:
 
     def masked_fill(self, mask: Any, value: Any) -> Tensor:
         """`value` where the mask is true, x elsewhere."""
-        number = value.array if isinstance(value, Tensor) else value
+        dtype = _tensor("masked_fill", self).dtype
+        number = value.array if isinstance(value, Tensor) else _number("masked_fill", "the value", value)
         if np.ndim(number):
             raise ShapeError("masked_fill: the value must be one number; use where(mask, value, x)")
         if self.dtype.kind in "iu" and not np.isfinite(number):
             raise ArgumentError(f"masked_fill: {value} is no {self.dtype}; convert x with x.float() first")
-        dtype = _tensor("masked_fill", self).dtype
         return elementwise.where(value, self, mask=_mask("masked_fill", mask)).to(dtype)
 
     # --- reductions ----------------------------------------------------------------------------------------

@@ -126,9 +126,10 @@ def poolings(draw: Any, dilate: bool) -> Any:
     stride = tuple(draw(st.integers(1, 3)) for _ in range(axes))
     dilation = tuple(draw(st.integers(1, 2)) if dilate else 1 for _ in range(axes))
     padding = tuple(draw(st.integers(0, f // 2)) for f in kernel)
+    counted = (0,) * axes if axes == 3 and not dilate else padding  # torch's avg_pool3d forgets its padding
     size = tuple(
         max(d, d * (f - 1) + 1 - 2 * p) + draw(st.integers(0, 4))
-        for f, p, d in zip(kernel, padding, dilation, strict=True)
+        for f, p, d in zip(kernel, counted, dilation, strict=True)
     )
     options: dict[str, Any] = {"kernel_size": once(draw, kernel), "padding": once(draw, padding)}
     if draw(st.booleans()):

@@ -356,7 +356,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0); the derivative at 0 is 0.  `inplace` is accepted and changes nothing."""
-    return activation.relu(_tensor("relu", input))
+    return Tensor.relu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -407,12 +407,12 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e^-x)."""
-    return activation.sigmoid(_tensor("sigmoid", input))
+    return Tensor.sigmoid(input)
 
 
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
-    return activation.tanh(_tensor("tanh", input))
+    return Tensor.tanh(input)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -795,7 +795,9 @@ def binary_cross_entropy_with_logits(
     _pair("binary_cross_entropy_with_logits", input, target)
     positive = softplus(-input, threshold=math.inf)
     if pos_weight is not None:
-        positive = positive * (elementwise.sub(pos_weight, 1) * target + 1)
+        positive = positive * (
+            (_tensor("binary_cross_entropy_with_logits", pos_weight, "pos_weight") - 1) * target + 1
+        )
     losses = (1 - target) * input + positive
     return _reduce(
         "binary_cross_entropy_with_logits", losses if weight is None else losses * weight, reduction

@@ -5,10 +5,10 @@ activation, norm, loss.  Rules here are written in ops, operators and `values(x)
 Tensors (when gradients are recorded) and on plain arrays (when not) alike.
 """
 
-from ..op import registry
+from ..op import registry as _registry
 from . import activation, conv, elementwise, linalg, loss, norm, pool, reduce, shape
 
 __all__ = ["activation", "conv", "elementwise", "linalg", "loss", "norm", "pool", "reduce", "shape"]
 
-for op in registry.values():
-    op.on_arrays = True
+for _op in _registry.values():
+    _op.on_arrays = True
