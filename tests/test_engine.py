@@ -242,8 +242,10 @@ def test_non_scalar_backward_needs_a_gradient_of_the_same_shape():
 
 def test_the_incoming_gradient_takes_the_dtype_of_the_tensor():
     x = leaf(1.0, 2.0)
-    (x * 3.0).backward(tg.tensor([1.0, 2.0], dtype=np.float64))
-    assert x.grad.dtype == np.float32
+    for y in (x * 3.0, x.reshape(1, 2), x):
+        x.grad = None
+        y.backward(tg.tensor([1.0, 2.0], dtype=np.float64).reshape(y.shape))
+        assert x.grad.dtype == np.float32
 
 
 def test_a_single_element_of_any_shape_is_a_scalar():
@@ -538,6 +540,15 @@ def test_hooks_replace_the_gradient_in_order_of_registration():
     equal(x.grad, [40.0])
 
 
+def test_a_hook_takes_part_in_gradients_of_gradients():
+    x = leaf(2.0)
+    y = x * 1.0
+    y.register_hook(lambda g: g * x)
+    (dx,) = autograd.grad((y * y).sum(), x, create_graph=True)  # 2 x, by the hook 2 x^2
+    equal(dx, [8.0])
+    equal(autograd.grad(dx, x)[0], [2 * 2.0 + 2 * 2.0 * 2.0])  # on the way through y again
+
+
 def test_hooks_can_be_removed():
     x, seen = leaf(1.0), []
     handle = x.register_hook(lambda g: seen.append("kept away"))
@@ -603,6 +614,39 @@ def test_a_gradient_is_not_a_view_of_another():
     equal(y.grad, [[2.0], [2.0]])
 
 
+def test_a_view_of_the_incoming_gradient_is_not_kept():
+    x, incoming = leaf(1.0, 2.0), tg.tensor([[1.0], [1.0]])
+    x.reshape(2, 1).backward(incoming)
+    incoming.zero_()
+    equal(x.grad, [1.0, 1.0])
+
+
+def test_a_kept_gradient_can_be_changed_while_backward_goes_on():
+    x = leaf(1.0, 2.0)
+    older, y = x * 3.0, x + 1.0
+    y.retain_grad()
+
+    def hook(g):
+        y.grad.zero_()
+
+    older.register_hook(hook)
+    (older + y * 2.0).sum().backward()
+    equal(y.grad, [0.0, 0.0])
+    equal(x.grad, [5.0, 5.0])
+
+
+def test_a_gradient_that_a_rule_had_already_is_copied(own_registry):
+    @op
+    def half_of_the_square(x):
+        return x * x / 2
+
+    half_of_the_square.vjp(x=lambda g, x: x)
+    x = leaf(1.0, 2.0)
+    half_of_the_square(x).sum().backward()
+    x.grad.zero_()
+    equal(x, [1.0, 2.0])
+
+
 def test_an_earlier_gradient_is_not_changed_by_the_next_backward():
     x = leaf(1.0)
     (x * 2.0).sum().backward()
@@ -666,6 +710,14 @@ def test_a_rule_of_the_wrong_shape_is_named(own_registry):
     assert any(
         "while pulling a gradient back through <total at step" in note for note in caught.value.__notes__
     )
+
+
+def test_equal_dtypes_need_not_be_one_object():
+    twin = np.dtype(np.float32).newbyteorder("=")
+    assert twin is not np.dtype(np.float32)
+    x = tg.from_numpy(np.ones(2, twin)).requires_grad_()
+    x.reshape(2, 1).backward(tg.from_numpy(np.array([[2], [3]], np.float32)))
+    equal(x.grad, [2.0, 3.0])
 
 
 def test_a_rule_of_the_wrong_dtype_is_named(own_registry):

@@ -15,7 +15,7 @@ from tinygrad_cnn.testing import GradcheckError, gradcheck
 from tinygrad_cnn.testing.cases import CASES, LINEAR, own_ops
 
 SMOOTH = [name for name in CASES if registry[name].rows]
-few = settings(max_examples=max(5, settings.default.max_examples // 8))
+few = settings(max_examples=max(5, settings.default.max_examples // 3))
 rng = np.random.default_rng
 
 

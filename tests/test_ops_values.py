@@ -334,8 +334,8 @@ FACTS = {
     "min along an axis takes the first": (lambda x: x.min(0).values, [3, 1, 1], 1, [0, 1, 0]),
     "max finds nan": (lambda x: x.max(), [1, nan, 2], nan, [0, 1, 0]),
     "max along an axis finds nan": (lambda x: x.max(0).values, [1, nan, 2], nan, [0, 1, 0]),
-    "maximum gives half each": (lambda x: x.maximum(2.0), [1, 2, 3], [2, 2, 3], [0, 0.5, 1]),
-    "minimum gives half each": (lambda x: x.minimum(2.0), [1, 2, 3], [1, 2, 2], [1, 0.5, 0]),
+    "maximum gives half each": (lambda x: x.maximum(2.0) * 3, [1, 2, 3], [6, 6, 9], [0, 1.5, 3]),
+    "minimum gives half each": (lambda x: x.minimum(2.0) * 3, [1, 2, 3], [3, 6, 6], [3, 1.5, 0]),
     "maximum passes nan on": (lambda x: x.maximum(2.0), [nan], [nan], [1]),
     "abs at 0": (lambda x: x.abs(), [-2, 0, 3], [2, 0, 3], [-1, 0, 1]),
     "sign of nan": (lambda x: x.sign() + x * 0 , [-2, 0, 3], [-1, 0, 1], [0, 0, 0]),
@@ -347,10 +347,14 @@ FACTS = {
     "maximum too": (lambda x: x.maximum(0.0).sqrt(), [-1, 4], [0, 2], [0, 0.25]),
     "relu at 0": (lambda x: x.relu(), [-1, 0, 1], [0, 0, 1], [0, 0, 1]),
     "leaky_relu at 0": (lambda x: F.leaky_relu(x, 0.25), [-1, 0, 1], [-0.25, 0, 1], [0.25, 0.25, 1]),
+    "prelu at 0": (lambda x: F.prelu(x, tg.tensor([0.25])), [-1, 0, 1], [-0.25, 0, 1], [0.25, 0.25, 1]),
     "elu at 0": (lambda x: F.elu(x, 0.5), [0, 1], [0, 1], [0.5, 1]),
     "elu does not overflow": (lambda x: F.elu(x), [-1000, 1000], [-1, 1000], [0, 1]),
     "hardtanh at its bounds": (lambda x: F.hardtanh(x), [-1, 0, 1], [-1, 0, 1], [0, 1, 0]),
     "softplus of large": (lambda x: F.softplus(x), [-1000, 0, 1000], [0, math.log(2), 1000], [0, 0.5, 1]),
+    "softplus at its threshold": (
+        lambda x: F.softplus(x, beta=2.0, threshold=1.0), [0.5, 0.75], [math.log1p(math.e) / 2, 0.75], [1 / (1 + 1 / math.e), 1],
+    ),
     "sigmoid does not overflow": (lambda x: x.sigmoid(), [-1000, 0, 1000], [0, 0.5, 1], [0, 0.25, 0]),
     "silu does not overflow": (lambda x: F.silu(x), [-1000, 0, 1000], [0, 0, 1000], [0, 0.5, 1]),
     "gelu of large": (lambda x: F.gelu(x), [-1000, 0, 1000], [0, 0, 1000], [0, 0.5, 1]),
@@ -359,6 +363,7 @@ FACTS = {
     "1/x at 0": (lambda x: 1 / x, [0], [inf], [-inf]),
     "x**0": (lambda x: x**0, [0, 2, inf, nan], [1, 1, 1, 1], [0, 0, 0, 0]),
     "x**tensor(0)": (lambda x: x ** tg.tensor([0.0, 0.0]), [0, 2], [1, 1], [0, 0]),
+    "0**tensor(2)": (lambda x: x ** tg.tensor([2.0]), [0], [0], [0]),
     "x**1 at 0": (lambda x: x**1, [0], [0], [1]),
     "0**y": (lambda x: 0.0**x, [0, 2], [1, 0], [0, 0]),
     "tensor(0)**y": (lambda x: tg.tensor([0.0]) ** x, [0, 2], [1, 0], [0, 0]),
@@ -379,6 +384,10 @@ FACTS = {
     "binary cross-entropy at its ends": (
         lambda x: F.binary_cross_entropy(x, tg.tensor([1.0, 0.0]), reduction="none"),
         [0, 1], [100, 100], [-1e12, 1e12],
+    ),
+    "binary cross-entropy by its target": (
+        lambda t: F.binary_cross_entropy(tg.tensor([0.0, 1.0]), t, reduction="none"),
+        [0.5, 0.5], [50, 50], [100, -100],
     ),
     "repeated index": (lambda x: x[[0, 0]], [1, 2], [1, 1], [2, 0]),
     "max_pool takes the first of ties": (
@@ -407,6 +416,12 @@ def test_mixed_second_derivative_of_a_power_of_0():
     x, y = tg.tensor(2.0, requires_grad=True), tg.tensor(0.0, requires_grad=True)
     (dx,) = autograd.grad(x**y, x, create_graph=True)
     same(autograd.grad(dx, y)[0], 0.5)
+
+
+def test_second_derivative_of_the_std_of_a_constant_is_0_too():
+    x = tg.tensor([2.0, 2.0, 2.0], requires_grad=True)
+    (dx,) = autograd.grad(x.std(), x, create_graph=True)
+    same(autograd.grad(dx[0], x)[0], [0, 0, 0])
 
 
 def test_sign_of_nan_is_0():

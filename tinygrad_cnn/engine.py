@@ -201,7 +201,7 @@ def _contributions(
             if taped and not create_graph:
                 part = part.array
             if part.shape != parent.shape or part.dtype is not parent.dtype:
-                part = _fit(node, op.inputs[0 if op.variadic else index], parent, part)
+                part = _fit(node, op.inputs[index], parent, part)
             pairs.append((parent, part))
     return pairs
 

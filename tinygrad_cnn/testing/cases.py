@@ -411,7 +411,7 @@ _calls: dict[str, Strategy] = {
     "tanh": unary(),
     "silu": unary(),
     "softplus": unary(
-        away_from(0.5), beta=st.sampled_from((1.0, 2.0)), threshold=st.sampled_from((20.0, 1.0))
+        away_from(0.5, 1.0), beta=st.sampled_from((1.0, 2.0)), threshold=st.sampled_from((20.0, 1.0))
     ),
     "gelu": unary(approximate=st.sampled_from(("none", "tanh"))),
     "softmax": along_axis(),
