@@ -353,7 +353,7 @@ FACTS = {
     "hardtanh at its bounds": (lambda x: F.hardtanh(x), [-1, 0, 1], [-1, 0, 1], [0, 1, 0]),
     "softplus of large": (lambda x: F.softplus(x), [-1000, 0, 1000], [0, math.log(2), 1000], [0, 0.5, 1]),
     "softplus at its threshold": (
-        lambda x: F.softplus(x, beta=2.0, threshold=1.0), 
+        lambda x: F.softplus(x, beta=2.0, threshold=1.0),
         [0.5, 0.75], [math.log1p(math.e) / 2, 0.75], [1 / (1 + 1 / math.e), 1],
     ),
     "sigmoid does not overflow": (lambda x: x.sigmoid(), [-1000, 0, 1000], [0, 0.5, 1], [0, 0.25, 0]),
