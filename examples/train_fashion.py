@@ -57,21 +57,24 @@ AUGMENT = transforms.Compose([transforms.RandomHorizontalFlip(), transforms.Rand
 
 # --8<-- [start:model]
 class FashionNet(nn.Module):
-    """Two convolutions, each normalized and pooled, and two dense layers."""
+    """Three convolutions, each normalized and pooled, and two dense layers."""
 
     def __init__(self):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
-        self.norm1 = nn.BatchNorm2d(16)
-        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
-        self.norm2 = nn.BatchNorm2d(32)
-        self.fc1 = nn.Linear(32 * 7 * 7, 128)
+        self.conv1 = nn.Conv2d(1, 24, 3, padding=1)
+        self.norm1 = nn.BatchNorm2d(24)
+        self.conv2 = nn.Conv2d(24, 48, 3, padding=1)
+        self.norm2 = nn.BatchNorm2d(48)
+        self.conv3 = nn.Conv2d(48, 96, 3, padding=1)
+        self.norm3 = nn.BatchNorm2d(96)
+        self.fc1 = nn.Linear(96 * 3 * 3, 128)
         self.drop = nn.Dropout(0.25)
         self.fc2 = nn.Linear(128, 10)
 
     def forward(self, x):
         x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
         x = F.max_pool2d(F.relu(self.norm2(self.conv2(x))), 2)
+        x = F.max_pool2d(F.relu(self.norm3(self.conv3(x))), 2)
         x = self.drop(F.relu(self.fc1(x.flatten(1))))
         return self.fc2(x)
 
