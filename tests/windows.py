@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-LAYOUTS = ("contiguous", "channels_last", "channels_first", "stepped", "reversed")
+LAYOUTS = ("contiguous", "channels_last", "batch_last", "channels_first", "stepped", "reversed")
 
 
 def laid_out(array, layout):
     """The same values, with other strides."""
     if layout == "channels_last":
         return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+    if layout == "batch_last":
+        return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 0, -1)), -1, 0)
     if layout == "channels_first":
         return np.ascontiguousarray(array.swapaxes(0, 1)).swapaxes(0, 1)
     if layout == "stepped":

@@ -68,7 +68,7 @@ class Windows:
             first = -(min(offset, 0) // s)  # the first and last i with 0 <= s i + offset < n
             last = min((n - 1 - offset) // s, n_out - 1)
             if last < first:
-                return slice(0), slice(0)
+                return slice(0, 0), slice(0, 0)
             return slice(first, last + 1), slice(s * first + offset, s * last + offset + 1, s)
 
         return tuple(
@@ -79,10 +79,23 @@ class Windows:
     @cached_property
     def taps(self) -> tuple[tuple[Any, Any], ...]:
         """For each tap, in row-major order: (windows, pixels); out[windows] see x[pixels] through it."""
-        return tuple(
-            ((..., *(windows for windows, _ in tap)), (..., *(pixels for _, pixels in tap)))
-            for tap in product(*self.axis_taps)
-        )
+        return tuple(((..., *windows), (..., *pixels)) for windows, pixels in self.taps_in(slice(0, self.out[0])))
+
+    def taps_in(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """The same for the windows in some rows along the first axis, counted from the first of these."""
+        step = self.stride[0]
+        cut = []
+        for windows, pixels in self.axis_taps[0]:
+            start, stop = max(windows.start, rows.start), min(windows.stop, rows.stop)
+            if start >= stop:
+                cut.append((slice(0, 0), slice(0, 0)))
+                continue
+            first = pixels.start + step * (start - windows.start)
+            cut.append(
+                (slice(start - rows.start, stop - rows.start), slice(first, first + step * (stop - start - 1) + 1, step))
+            )
+        for tap in product(cut, *self.axis_taps[1:]):
+            yield tuple(windows for windows, _ in tap), tuple(pixels for _, pixels in tap)
 
 
 @dataclass(frozen=True)

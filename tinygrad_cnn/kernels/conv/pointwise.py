@@ -1,0 +1,109 @@
+"""Convolution with windows of one pixel: a matrix product over the channels, without any columns.
+
+    forward       y  = w   x        w (O, C), x (C, pixels)
+    input_grad    dx = w^T y
+    weight_grad   dw = y   x^T
+
+A stride passes over pixels, so they are left out first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from ...geometry import ConvGeometry
+from ..memory import as_batch, as_channels, empty, innermost
+from ..runtime import parts, share
+
+__all__ = ["fits", "forward", "input_grad", "weight_grad"]
+
+PIECE = 1 << 21  # multiplications worth a thread's while
+
+
+def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
+    """Whether the windows are single pixels."""
+    return geom.groups == 1 and set(geom.kernel) == {1} and not any(map(any, geom.padding))
+
+
+def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
+    """y[n, o, i] = sum over c of w[o, c] x[n, c, s i] -> (N, O, *out)."""
+    x, w = _seen(x, geom), w.reshape(w.shape[:2])
+    y = empty((len(x), len(w), *geom.out), np.result_type(x, w), innermost(x))
+    _times(w, x, y)
+    return y
+
+
+def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
+    """dx[n, c, s i] = sum over o of w[o, c] y[n, o, i], 0 elsewhere -> (N, C, *size)."""
+    w = w.reshape(w.shape[:2])
+    dx = empty((len(y), w.shape[1], *geom.size), np.result_type(y, w), innermost(y))
+    if set(geom.stride) == {1}:
+        _times(w.T, y, dx)
+        return dx
+    seen = empty((len(y), w.shape[1], *geom.out), dx.dtype, innermost(y))
+    _times(w.T, y, seen)
+    dx[...] = 0
+    _seen(dx, geom)[...] = seen
+    return dx
+
+
+def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
+    """dw[o, c] = sum over n, i of y[n, o, i] x[n, c, s i] -> (O, C, 1, ...)."""
+    ys, xs = _matrices(y, _seen(x, geom))
+    dw = np.empty((geom.out_channels, geom.in_channels), np.result_type(x, y))
+
+    def work(filters: Iterator[slice]) -> None:
+        for part in filters:
+            products = np.matmul(ys[:, part], xs.swapaxes(1, 2))
+            dw[part] = products[0] if len(products) == 1 else products.sum(0)
+
+    share(work, parts(len(dw), _count(dw.size * y.size // max(1, len(dw)), len(dw))))
+    return dw.reshape(*dw.shape, *geom.kernel)
+
+
+def _seen(x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
+    """The pixels that windows begin on."""
+    return x[(..., *(slice(0, s * (n - 1) + 1, s) for s, n in zip(geom.stride, geom.out, strict=True)))]
+
+
+def _times(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    """y = w x, pixel by pixel."""
+    xs, ys = _matrices(x, y)
+    many, _, pixels = xs.shape
+
+    def work(pieces: Iterator[tuple[slice, slice]]) -> None:
+        for images, part in pieces:
+            np.matmul(w, xs[images, :, part], out=ys[images, :, part])
+
+    count = _count(w.size * many * pixels, max(many, pixels))
+    everything = slice(None)
+    if many >= count:
+        share(work, [(part, everything) for part in parts(many, count)])
+    else:
+        share(work, [(everything, part) for part in parts(pixels, count)])
+
+
+def _count(multiplications: int, most: int) -> int:
+    """How many pieces to cut so much work into: an even number."""
+    return max(1, min(most, 2 * (multiplications // (2 * PIECE))))
+
+
+def _matrices(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    """Both (N, channels, *size) as (matrices, channels, pixels): views, one matrix only, as far as possible."""
+    orders = {innermost(x), innermost(y)}
+    together = len(x) * prod(x.shape[2:])
+    if orders == {"batch"}:
+        return [as_batch(a).reshape(1, a.shape[1], together) for a in (x, y)]
+    if orders == {"channels"}:
+        return [as_channels(a).reshape(1, together, a.shape[1]).swapaxes(1, 2) for a in (x, y)]
+    return [_per_image(a) for a in (x, y)]
+
+
+def _per_image(a: np.ndarray) -> np.ndarray:
+    n, c, *size = a.shape
+    if innermost(a) == "channels":
+        return as_channels(a).reshape(n, prod(size), c).swapaxes(1, 2)
+    return a.reshape(n, c, prod(size))
