@@ -137,8 +137,9 @@ def test_every_op_has_a_docs_entry_with_its_own_rule(name):
     entry = gen_ops.entry(op)
     assert entry.startswith(f"### {name}\n")
     assert gen_ops.prose(inspect.cleandoc(op.__doc__ or "")) in entry
+    rules = entry.rpartition(".vjp(")[2]
     for row in op.rows:
-        assert f"{row}=" in entry.rpartition(".vjp(")[2]
+        assert f"{row}=" in rules or (op.joint and op.joint.function.__name__ in rules)
 
 
 def test_the_reference_lists_all_ops():

@@ -199,6 +199,26 @@ def normalize(x, *, dim, eps, center, rstd):
     return (x - x.mean(dim, keepdims=True)) / np.sqrt(x.var(dim, keepdims=True) + eps)
 
 
+def column(v, x):
+    return v.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def per_channel(x):
+    return np.array([math.fsum(x[:, c].ravel()) for c in range(x.shape[1])])
+
+
+def unit(x, **attrs):
+    return normalize(x, dim=(0, *range(2, x.ndim)), **attrs)
+
+
+def batch_norm(x, w, b, **attrs):
+    return unit(x, **attrs) * column(w, x) + column(b, x)
+
+
+def batch_norm_grad(y, x, w, *, sums, **attrs):
+    return column(w, x) * normalize_grad(y, x, dim=(0, *range(2, x.ndim)), **attrs)
+
+
 def normalize_grad(y, x, **attrs):
     """J y by differences: normalize's Jacobian is symmetric."""
     h = 1e-5
@@ -283,6 +303,10 @@ REFERENCE = {
     "log_softmax": lambda x, dim: np.log(softmax(x, dim=dim)),
     "normalize": normalize,
     "normalize_grad": normalize_grad,
+    "batch_norm": batch_norm,
+    "batch_norm_sums": lambda y, x, **attrs: np.stack([per_channel(y), per_channel(y * unit(x, **attrs))]),
+    "batch_norm_grad": batch_norm_grad,
+    "scale_shift": lambda x, scale, shift: x * column(scale, x) + column(shift, x),
     "dropout": lambda x, mask: x * mask,
     "binary_cross_entropy": lambda x, y: -(y * np.log(x) + (1 - y) * np.log(1 - x)),
 }  # fmt: skip
@@ -303,7 +327,7 @@ def test_forward(name, data):
     assert out.shape == expected.shape
     if expected.dtype == bool:
         assert out.dtype == bool
-    tolerance = 1e-7 if name == "normalize_grad" else 1e-12
+    tolerance = 1e-7 if name in ("normalize_grad", "batch_norm_grad") else 1e-12
     np.testing.assert_allclose(out, expected, rtol=tolerance, atol=tolerance)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .errors import DtypeError, GraphError, ShapeError
+from .kernels.runtime import quiet, restore
 from .op import is_tensor, values, wrap
 from .ops.elementwise import to
 from .ops.shape import sum_to
@@ -124,24 +125,25 @@ def _pull(
     if wanted is not None:
         nodes = list(nodes)
         useful = _leading_to(wanted, nodes)
-    with set_grad_enabled(create_graph), np.errstate(all="ignore"):
-        for node in nodes:
-            if node not in grads:
-                continue  # no rule led here
-            g = grads.pop(node)
-            if node.hooks:
-                lent.add(node)
-                g = _hooked(node, g if create_graph else wrap(np.asarray(g)))
-                g = g if create_graph else g.array
-            if node in wanted if wanted is not None else node.sink is not None:
-                if create_graph:
-                    deliver(node, g)
-                else:  # x.grad may be changed in place later, which must not reach another's gradient
-                    mine = node.op is None and node not in lent
-                    deliver(node, wrap(np.asarray(g) if mine else np.array(g)))
-            if node.op is None or (useful is not None and useful.isdisjoint(node.parents)):
-                continue
-            try:
+    token = quiet()
+    try:
+        with set_grad_enabled(create_graph):
+            for node in nodes:
+                if node not in grads:
+                    continue  # no rule led here
+                g = grads.pop(node)
+                if node.hooks:
+                    lent.add(node)
+                    g = _hooked(node, g if create_graph else wrap(np.asarray(g)))
+                    g = g if create_graph else g.array
+                if node in wanted if wanted is not None else node.sink is not None:
+                    if create_graph:
+                        deliver(node, g)
+                    else:  # x.grad may be changed in place later, which must not reach another's gradient
+                        mine = node.op is None and node not in lent
+                        deliver(node, wrap(np.asarray(g) if mine else np.array(g)))
+                if node.op is None or (useful is not None and useful.isdisjoint(node.parents)):
+                    continue
                 for parent, part in _contributions(node, g, useful, create_graph):
                     if parent in grads:
                         grads[parent] = grads[parent] + part
@@ -150,11 +152,13 @@ def _pull(
                         grads[parent] = part
                         if part is g or not node.op.on_arrays or values(part).base is not None:
                             lent.add(parent)
-            except Exception as error:
-                error.add_note(f"while pulling a gradient back through {node!r}")
-                raise
-            if node.saved and not retain_graph:
-                node.saved, node.versions = None, ()
+                if node.saved and not retain_graph:
+                    node.saved, node.versions = None, ()
+    except Exception as error:
+        error.add_note(f"while pulling a gradient back through {node!r}")
+        raise
+    finally:
+        restore(token)
 
 
 def _hooked(node: Node, g: Tensor) -> Tensor:
@@ -191,17 +195,18 @@ def _contributions(
         ]
         g = g if create_graph else wrap(np.asarray(g))
     pairs = []
-    for index, rule, arguments in plan.rows:
-        if useful is not None and not op.variadic and parents[index] not in useful:
+    for indices, rule, arguments in plan.rows:
+        if useful is not None and useful.isdisjoint([parents[index] for index in indices]):
             continue
-        result = rule(*[g if a is None else kept[a] if type(a) is int else node.attrs[a] for a in arguments])
-        for parent, part in zip(parents, result, strict=True) if op.variadic else ((parents[index], result),):
+        results = rule(*[g if a is None else kept[a] if type(a) is int else node.attrs[a] for a in arguments])
+        for index, part in zip(indices, results if plan.joint else (results,), strict=True):
+            parent = parents[index]
             if parent is None or part is None:
                 continue
             if taped and not create_graph:
                 part = part.array
             if part.shape != parent.shape or part.dtype is not parent.dtype:
-                part = _fit(node, op.inputs[index], parent, part)
+                part = _fit(node, op.inputs[0 if op.variadic else index], parent, part)
             pairs.append((parent, part))
     return pairs
 

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy import ndarray
 
 from .errors import DtypeError, GraphError, ShapeError
+from .kernels.runtime import quiet as _quiet
+from .kernels.runtime import restore as _restore
 from .tape import Node, state
 
 if TYPE_CHECKING:
@@ -65,11 +67,12 @@ class Plan:
     Attributes:
         save: what to keep: indices into (*inputs, out).
         shapes: (name, input index) of the shapes to note; they join the node's attributes.
-        rows: (input index, rule, arguments) to call; an argument is said by where to find
-            it: None for g, a position in `Node.saved`, or the name of an attribute.
+        rows: (input indices, rule, arguments) to call, one index but for a joint rule; an argument is
+            said by where to find it: None for g, a position in `Node.saved`, or the name of an attribute.
+        joint: whether a rule returns one gradient per index.
     """
 
-    __slots__ = ("rows", "save", "shapes")
+    __slots__ = ("joint", "rows", "save", "shapes")
 
     def __init__(self, op: Op, needs: Sequence[bool]):
         sources = (*op.inputs, "out")
@@ -77,10 +80,12 @@ class Plan:
         save: list[int] = []
         shapes: list[tuple[str, int]] = []
         rows = []
-        for index, name in enumerate(op.inputs):
-            rule = op.rows.get(name)
-            if rule is None or not (any(needs) if op.variadic else needs[index]):
-                continue
+        if op.joint is not None:
+            wanted_rows = [(tuple(range(len(needs))), op.joint)] if any(needs) else []
+        else:
+            named = enumerate(op.inputs)
+            wanted_rows = [((i,), op.rows[name]) for i, name in named if needs[i] and name in op.rows]
+        for indices, rule in wanted_rows:
             arguments: list[int | str | None] = []
             for wanted in rule.names:
                 if wanted == "g":
@@ -88,15 +93,17 @@ class Plan:
                 elif wanted in op.attrs:
                     arguments.append(wanted)
                 elif wanted in sources:
-                    source = sources.index(wanted) + past_inputs
+                    at = sources.index(wanted)
+                    source = at + past_inputs if wanted == "out" else at
                     if source not in save:
                         save.append(source)
                     arguments.append(save.index(source))
                 else:
                     shapes.append((wanted, op.inputs.index(wanted.removesuffix("_shape"))))
                     arguments.append(wanted)
-            rows.append((index, rule.function, tuple(arguments)))
+            rows.append((indices, rule.function, tuple(arguments)))
         self.save, self.shapes, self.rows = tuple(save), tuple(shapes), tuple(rows)
+        self.joint = op.joint is not None
 
 
 class _Rule:
@@ -115,6 +122,7 @@ class Op:
         inputs: names of the differentiable inputs; with `variadic`, the one name of all of them.
         attrs: keyword-only attributes and their defaults.
         rows: the backward rule of each input that has one.
+        joint: the one rule of all inputs together, if there is one.
         elementwise: inputs broadcast and are promoted to one dtype; the engine un-broadcasts.
         floating: as well, integers are converted to the default float dtype.
         view: the result may share the first input's memory.
@@ -147,6 +155,7 @@ class Op:
             name: value for name, value in self.attrs.items() if value is not inspect.Parameter.empty
         }
         self.rows: dict[str, _Rule] = {}
+        self.joint: _Rule | None = None
         self.elementwise, self.floating, self.view = elementwise, floating, view
         self.plans: dict[tuple[bool, ...], Plan] = {}
         self.__doc__, self.__module__, self.__name__ = function.__doc__, function.__module__, self.name
@@ -154,12 +163,17 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.attrs))})>"
 
-    def vjp(self, **rules: Callable[..., Any]) -> None:
+    def vjp(self, joint: Callable[..., Any] | None = None, /, **rules: Callable[..., Any]) -> None:
         """State the backward rule of each input: a function to the gradient of that input.
+
+        One function without a name is the rule of all inputs together, for gradients that have work in
+        common; it returns one gradient, or None, per input.
 
         Raises:
             GraphError: a rule for something that is no input, or a parameter that names nothing.
         """
+        if joint is not None:
+            rules = dict.fromkeys(self.inputs, joint)
         known = {"g", "out", *self.inputs, *self.attrs, *(f"{name}_shape" for name in self.inputs)}
         for name, function in rules.items():
             rule = _Rule(function)
@@ -173,6 +187,7 @@ class Op:
                     f"it can ask for {', '.join(sorted(known))}"
                 )
             self.rows[name] = rule
+            self.joint = rule if joint is not None else None
         self.plans.clear()
 
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
@@ -351,23 +366,3 @@ def _check_broadcast(op: Op, values: list[Any]) -> None:
                 ) from None
 
 
-# --- floating point warnings -----------------------------------------------------------------------
-# log(0) is -inf and 0/0 is nan, silently, as in PyTorch.  `np.errstate` says so too, but costs 3
-# microseconds a call against 0.3 for what it does inside.
-
-try:
-    from numpy._core._ufunc_config import _extobj_contextvar, _make_extobj  # type: ignore[attr-defined]
-
-    _silence = _make_extobj(all="ignore")
-
-    _quiet = partial(_extobj_contextvar.set, _silence)
-    _restore = _extobj_contextvar.reset
-except ImportError:  # pragma: no cover - another NumPy
-
-    def _quiet() -> Any:  # type: ignore[misc]
-        context = np.errstate(all="ignore")
-        context.__enter__()
-        return context
-
-    def _restore(context: Any) -> None:
-        context.__exit__(None, None, None)

@@ -7,12 +7,15 @@ winners, as `window_sum` and `window_spread` are.  Padding never wins and adds n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from ..geometry import PoolGeometry
+from .elementwise import in_parts
+from .memory import like
 
 __all__ = [
     "flat_indices",
@@ -44,32 +47,58 @@ def window_spread(y: np.ndarray, geom: PoolGeometry) -> np.ndarray:
 
 
 def _axis_by_axis(
-    combine: Callable[..., np.ndarray],
+    combine: np.ufunc,
     start: float,
     x: np.ndarray,
     size: Sequence[int],
     taps: Sequence[Sequence[tuple[slice, slice]]],
 ) -> np.ndarray:
     """Sums and maxima of boxes are those of their rows' (columns' ...): f + f taps do for f f."""
-    for axis, n in enumerate(size, start=2):
-        before = (slice(None),) * axis
-        y = np.full_like(x, start, shape=(*x.shape[:axis], n, *x.shape[axis + 1 :]))
-        for into, source in taps[axis - 2]:
-            part = y[(*before, into)]
-            combine(part, x[(*before, source)], out=part)
-        x = y
-    return x
+    result = np.empty_like(x, shape=(*x.shape[:2], *size))
+
+    def loop(x: np.ndarray, result: np.ndarray) -> None:
+        for axis, n in enumerate(size, start=2):
+            last = axis == x.ndim - 1
+            y = result if last else np.empty_like(x, shape=(*x.shape[:axis], n, *x.shape[axis + 1 :]))
+            _along(axis, n, combine, start, x, y, taps[axis - 2])
+            x = y
+
+    in_parts(loop, x, result)
+    return result
+
+
+def _along(
+    axis: int, n: int, combine: np.ufunc, start: float, x: np.ndarray, y: np.ndarray, taps: Any
+) -> None:
+    """Combine what the taps of one axis see: y[into] of x[source]."""
+    before = (slice(None),) * axis
+    rest = [(into, source) for into, source in taps if len(range(n)[into]) < n]
+    whole = [x[(*before, source)] for into, source in taps if len(range(n)[into]) == n]
+    if len(whole) > 1:
+        combine(*whole[:2], out=y)
+    else:
+        y[...] = whole[0] if whole else start
+    for part in whole[2:]:
+        combine(y, part, out=y)
+    for into, source in rest:
+        part = y[(*before, into)]
+        combine(part, x[(*before, source)], out=part)
 
 
 def winners(x: np.ndarray, out: np.ndarray, geom: PoolGeometry) -> np.ndarray:
     """Which tap of each window gave the max: x, out -> small unsigned ints (N, C, *out)."""
     count = prod(geom.kernel)
     score = np.zeros_like(out, dtype=np.min_scalar_type(count))
-    for tap, (windows, pixels) in enumerate(geom.taps):
-        part = score[windows]  # the earlier the tap, the higher its score
-        np.maximum(part, (x[pixels] == out[windows]) * score.dtype.type(count - tap), out=part)
+
+    def loop(x: np.ndarray, out: np.ndarray, score: np.ndarray) -> None:
+        for tap, (windows, pixels) in enumerate(geom.taps):
+            part = score[windows]  # the earlier the tap, the higher its score
+            won = (x[pixels] == out[windows]).view(np.uint8)
+            np.maximum(part, won * score.dtype.type(count - tap), out=part)
+
+    in_parts(loop, x, out, score)
     taps = count - score
-    if (score == 0).any():  # NaN equals nothing
+    if not score.all():  # NaN equals nothing
         for tap, (windows, pixels) in enumerate(geom.taps):
             np.copyto(taps[windows], tap, where=np.isnan(x[pixels]))
     return taps
@@ -77,9 +106,20 @@ def winners(x: np.ndarray, out: np.ndarray, geom: PoolGeometry) -> np.ndarray:
 
 def scatter(y: np.ndarray, taps: np.ndarray, geom: PoolGeometry) -> np.ndarray:
     """Each window's value added to its winner's pixel: (N, C, *out), winners -> (N, C, *size)."""
-    x = np.zeros_like(y, shape=(*y.shape[:2], *geom.size))
-    for tap, (windows, pixels) in enumerate(geom.taps):
-        x[pixels] += np.where(taps[windows] == tap, y[windows], 0)  # a product with the mask makes inf NaN
+    y = like(y, taps)
+    tiled = all((n, s, p, d) == (f * n_out, f, (0, 0), 1) for n, f, s, p, d, n_out in geom.axes())
+    x = (np.empty_like if tiled else np.zeros_like)(y, shape=(*y.shape[:2], *geom.size))
+    bits = np.dtype(f"i{y.itemsize}")  # a product of bits with 0 or 1 is exact even for inf and nan
+
+    def loop(x: np.ndarray, y: np.ndarray, taps: np.ndarray) -> None:
+        for tap, (windows, pixels) in enumerate(geom.taps):
+            won, value = taps[windows] == tap, y[windows].view(bits)
+            if tiled:  # every pixel is in one window
+                np.multiply(value, won, out=x[pixels].view(bits))
+            else:
+                x[pixels] += np.multiply(value, won).view(y.dtype)
+
+    in_parts(loop, x, y, taps)
     return x
 
 

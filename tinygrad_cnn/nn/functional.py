@@ -16,7 +16,9 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..geometry import PoolGeometry, _int, conv_geometry, conv_transpose_geometry, pool_geometry
+from ..kernels import norm as norm_kernels
 from ..kernels import pool as pool_kernels
+from ..kernels.runtime import quietly
 from ..ops import activation, elementwise, linalg, loss, norm, shape
 from ..ops import conv as conv_ops
 from ..ops import pool as pool_ops
@@ -445,7 +447,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return norm.dropout(input, mask=keep * input.dtype.type(0 if p == 1 else 1 / (1 - p)))
 
 
-@np.errstate(all="ignore")
+@quietly
 def _moments(x: np.ndarray, dim: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and biased variance over `dim`, the axes kept."""
     center = x.mean(dim, keepdims=True)
@@ -453,7 +455,7 @@ def _moments(x: np.ndarray, dim: tuple[int, ...]) -> tuple[np.ndarray, np.ndarra
     return center, np.square(spread, out=spread).mean(dim, keepdims=True)
 
 
-@np.errstate(all="ignore")
+@quietly
 def _rstd(variance: np.ndarray, eps: float, dtype: np.dtype[Any]) -> np.ndarray:
     return (1 / np.sqrt(variance + eps)).astype(dtype, copy=False)
 
@@ -494,9 +496,7 @@ def batch_norm(
                 f"batch_norm: x {input.shape} has {channels} channels, {name} has shape {part.shape}; "
                 f"use num_features={channels}"
             )
-    column = (1, channels, *(1,) * (input.ndim - 2))
     if training:
-        dim = (0, *range(2, input.ndim))
         count = input.numel() // max(1, channels)
         if count == 1:
             raise ArgumentError(
@@ -505,23 +505,27 @@ def batch_norm(
             )
         if count == 0:
             return input
-        moments = _moments(input.array, dim)
+        center, variance = _channel_moments(input.array)
         if running_mean is not None and running_var is not None:
-            _move(running_mean, moments[0], momentum)
-            _move(running_var, moments[1] * (count / (count - 1)), momentum)
-        out = _normalize(input, dim, eps, moments)
-        if weight is not None:
-            out = out * weight.reshape(column)
-        return out if bias is None else linalg.add_bias(out, bias, axis=1)
+            _move(running_mean, center, momentum)
+            _move(running_var, variance * (count / (count - 1)), momentum)
+        ones, zeros = np.ones(channels, input.dtype), np.zeros(channels, input.dtype)
+        return norm.batch_norm(
+            input, ones if weight is None else weight, zeros if bias is None else bias,
+            eps=eps, center=center, rstd=_rstd(variance, eps, np.dtype(np.float64)),
+        )  # fmt: skip
     if running_mean is None or running_var is None:
         raise ArgumentError("batch_norm: without running statistics pass training=True")
     scale = Tensor(_rstd(running_var.array, eps, input.dtype))
     scale = scale if weight is None else scale * weight
     shift = -scale * running_mean.detach().to(input.dtype)
-    return linalg.add_bias(input * scale.reshape(column), shift if bias is None else shift + bias, axis=1)
+    return norm.scale_shift(input, scale, shift if bias is None else shift + bias)
 
 
-@np.errstate(all="ignore")
+_channel_moments = quietly(norm_kernels.moments)
+
+
+@quietly
 def _move(running: Tensor, towards: np.ndarray, momentum: float) -> None:
     array = running._writable()
     array += momentum * (towards.reshape(array.shape) - array)

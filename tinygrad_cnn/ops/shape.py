@@ -185,7 +185,7 @@ def _cut(g: Any, dim: int, xs_shape: tuple[tuple[int, ...], ...]) -> list[Any]:
     ]
 
 
-cat.vjp(xs=_cut)
+cat.vjp(_cut)
 
 
 @op

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError
+from ..kernels.runtime import quietly
 from ..tape import enable_grad
 from ..tensor import Tensor
 
@@ -101,12 +102,15 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self.steps += 1
-        with np.errstate(all="ignore"):  # inf and nan pass silently, as through every op
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._step_one(p, p.grad.array, group)
+        self._step_all()
         return loss
+
+    @quietly
+    def _step_all(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._step_one(p, p.grad.array, group)
 
     def _step_one(self, p: Tensor, g: np.ndarray, group: dict[str, Any]) -> None:
         if g.shape != p.shape:

@@ -321,6 +321,30 @@ def normalized(draw: st.DrawFn, incoming: bool = False) -> Any:
 
 
 @st.composite
+def per_channel(draw: st.DrawFn, *roles: str, normalizes: bool = True) -> Any:
+    """Images x, gradients y of their shape, and vectors of one number per channel."""
+    x = draw(arrays(shapes(min_dims=2, max_dims=4, min_side=1)))
+    shape = {"x": x.shape, "y": x.shape}
+    inputs = [x if role == "x" else draw(arrays(shape.get(role, x.shape[1:2]))) for role in roles]
+    at, eps = roles.index("x"), 0.1
+    axes = (0, *range(2, x.ndim))
+
+    def center(*inputs: Any) -> Any:
+        return inputs[at].mean(axes, dtype=np.float64)
+
+    def rstd(*inputs: Any) -> Any:
+        return 1 / np.sqrt(inputs[at].var(axes, dtype=np.float64) + eps)
+
+    def sums(y: Any, x: Any, *rest: Any) -> Any:
+        column = (-1, *(1,) * (x.ndim - 2))
+        z = (x - center(y, x).reshape(column)) * rstd(y, x).reshape(column)
+        return np.stack([y.sum(axes), (y * z).sum(axes)]).astype(y.dtype)
+
+    attrs: dict[str, Any] = {"eps": eps, "center": center, "rstd": rstd} if normalizes else {}
+    return tuple(inputs), attrs | ({"sums": sums} if roles == ("y", "x", "w") else {})
+
+
+@st.composite
 def bounds(draw: st.DrawFn) -> Any:
     attrs = draw(
         st.sampled_from(
@@ -419,6 +443,10 @@ _calls: dict[str, Strategy] = {
     # norm
     "normalize": normalized(),
     "normalize_grad": normalized(incoming=True),
+    "batch_norm": per_channel("x", "w", "b"),
+    "batch_norm_sums": per_channel("y", "x"),
+    "batch_norm_grad": per_channel("y", "x", "w"),
+    "scale_shift": per_channel("x", "scale", "shift", normalizes=False),
     "dropout": mask_product(),
     # loss
     "binary_cross_entropy": broadcast(probability, probability, number=False),
@@ -446,6 +474,10 @@ LINEAR: dict[str, str] = {
     **dict.fromkeys(("add", "sub", "where", "setitem"), "x y"),
     **dict.fromkeys(("mul", "matmul"), "x|y"),
     "cat": "xs",
+    "batch_norm": "w b",
+    "batch_norm_sums": "y",
+    "batch_norm_grad": "w",
+    "scale_shift": "x shift|scale shift",
     "add_bias": "x b",
     "div": "x",
     "linear": "x|w",
