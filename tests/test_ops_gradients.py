@@ -136,7 +136,7 @@ def test_layout_does_not_matter_and_inputs_are_not_written(name, data):
     if len(expected) > 1:
         g = from_numpy(rng(0).standard_normal(out.shape))
         kept = g.array.copy()
-        wanted = [t for t in tensors if not isinstance(t, (int, float))]
+        wanted = [t for t in tensors if not isinstance(t, (int, float, type(None)))]
         found += [f.array for f in autograd.grad(out, wanted, g, allow_unused=True) if f is not None]
         np.testing.assert_array_equal(g.array, kept)
     for x, b in zip(case.inputs, before, strict=True):
@@ -154,7 +154,7 @@ def test_only_views_share_memory_and_they_say_so(name, data):
     tensors = leaves(case.inputs)
     out = case(*tensors)
     for t in tensors:
-        if not isinstance(t, (int, float)) and np.shares_memory(out.array, t.array):
+        if not isinstance(t, (int, float, type(None))) and np.shares_memory(out.array, t.array):
             assert case.op.view
             assert out.writes is t.writes
 

@@ -277,7 +277,7 @@ REFERENCE = {
     "argmin": positions(min),
     "logsumexp": reduced(lambda values: math.log(math.fsum(map(math.exp, values)))),
     "matmul": lambda x, y: np.einsum("...ik,...kj->...ij", x, y),
-    "linear": lambda x, w: np.einsum("nf,of->no", x, w),
+    "linear": lambda x, w, b: np.einsum("nf,of->no", x, w) + (0 if b is None else b),
     "add_bias": lambda x, b, axis: np.moveaxis(np.moveaxis(x, axis, -1) + b, -1, axis),
     "conv": conv,
     "conv_input_grad": conv_input_grad,

@@ -143,7 +143,7 @@ class Function:
                 )
             return grads
 
-        plan.rows = ((tuple(range(len(args))), rule, (None, *range(len(saved)))),)
+        plan.rows = ((tuple(range(len(args))), rule, tuple(range(1 + len(saved)))),)
         whole.node = Node(
             _op_of(cast(Any, cls)), parents, {}, plan, saved, versions, whole.shape, whole.dtype
         )
@@ -166,7 +166,7 @@ def _op_of(cls: Any) -> Op:
 def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor], whole: Tensor) -> Any:
     """Sort what was saved: (plan, saved arrays, their versions, and for each saved tensor where it is)."""
     plan = Plan.__new__(Plan)
-    plan.shapes, plan.joint = (), True
+    plan.shapes, plan.attrs, plan.joint = (), (), True
     sources: list[int] = []
     saved: list[np.ndarray] = []
     versions: list[tuple[list[Any], int]] = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import DtypeError, GraphError, ShapeError
 from .kernels.runtime import quiet, restore
-from .op import is_tensor, values, wrap
+from .op import is_tensor, wrap
 from .ops.elementwise import to
 from .ops.shape import sum_to
 from .tape import Node, set_grad_enabled, walk
@@ -129,9 +129,10 @@ def _pull(
     try:
         with set_grad_enabled(create_graph):
             for node in nodes:
-                if node not in grads:
+                g = grads.pop(node, None)
+                if g is None:
                     continue  # no rule led here
-                g = grads.pop(node)
+                op, plan, parents = node.op, node.plan, node.parents
                 if node.hooks:
                     lent.add(node)
                     g = _hooked(node, g if create_graph else wrap(np.asarray(g)))
@@ -140,18 +141,32 @@ def _pull(
                     if create_graph:
                         deliver(node, g)
                     else:  # x.grad may be changed in place later, which must not reach another's gradient
-                        mine = node.op is None and node not in lent
+                        mine = op is None and node not in lent
                         deliver(node, wrap(np.asarray(g) if mine else np.array(g)))
-                if node.op is None or (useful is not None and useful.isdisjoint(node.parents)):
+                if op is None or (useful is not None and useful.isdisjoint(parents)):
                     continue
-                for parent, part in _contributions(node, g, useful, create_graph):
-                    if parent in grads:
-                        grads[parent] = grads[parent] + part
-                        lent.discard(parent)
-                    else:
-                        grads[parent] = part
-                        if part is g or not node.op.on_arrays or values(part).base is not None:
-                            lent.add(parent)
+
+                taped = create_graph or not op.on_arrays
+                known = _known(node, g, taped, create_graph)
+                for indices, rule, arguments in plan.rows:
+                    if useful is not None and useful.isdisjoint([parents[index] for index in indices]):
+                        continue
+                    found = rule(*[known[at] for at in arguments])
+                    for index, part in zip(indices, found if plan.joint else (found,), strict=True):
+                        parent = parents[index]
+                        if parent is None or part is None:
+                            continue
+                        if taped and not create_graph:
+                            part = part.array
+                        if part.shape != parent.shape or part.dtype is not parent.dtype:
+                            part = _fit(node, op.inputs[0 if op.variadic else index], parent, part)
+                        if parent in grads:
+                            grads[parent] = grads[parent] + part
+                            lent.discard(parent)
+                        else:
+                            grads[parent] = part
+                            if taped or part is g or part.base is not None:
+                                lent.add(parent)
                 if node.saved and not retain_graph:
                     node.saved, node.versions = None, ()
     except Exception as error:
@@ -168,12 +183,10 @@ def _hooked(node: Node, g: Tensor) -> Tensor:
     return g
 
 
-def _contributions(
-    node: Node, g: Any, useful: set[Node] | None, create_graph: bool
-) -> list[tuple[Node, Any]]:
-    """Call the node's rules: pairs of a parent and what this node adds to its gradient."""
-    op, plan, parents = cast("Op", node.op), node.plan, node.parents
-    if node.saved is None:
+def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ...]:
+    """What rules can ask for: g, what the node saved, its attributes."""
+    plan, saved = node.plan, node.saved
+    if saved is None:
         raise GraphError(
             f"backward a second time through {node.name}: what it had saved was released by the first; "
             "pass retain_graph=True to the first backward to keep it"
@@ -184,31 +197,15 @@ def _contributions(
                 f"backward through {node.name}: an array it saved was changed in place since; "
                 "change a copy (x = x + 1 instead of x += 1), or after backward"
             )
-    kept: Sequence[Any] = node.saved
-    taped = create_graph or not op.on_arrays
     if taped:
         # Saved arrays go back to their places on the tape, for gradients of gradients; numbers stay numbers.
-        places = (*parents, node, None)
-        kept = [
+        places = (*node.parents, node, None)
+        saved = [
             wrap(value, places[source]) if type(value) is np.ndarray else value
-            for value, source in zip(kept, plan.save, strict=True)
+            for value, source in zip(saved, plan.save, strict=True)
         ]
         g = g if create_graph else wrap(np.asarray(g))
-    pairs = []
-    for indices, rule, arguments in plan.rows:
-        if useful is not None and useful.isdisjoint([parents[index] for index in indices]):
-            continue
-        results = rule(*[g if a is None else kept[a] if type(a) is int else node.attrs[a] for a in arguments])
-        for index, part in zip(indices, results if plan.joint else (results,), strict=True):
-            parent = parents[index]
-            if parent is None or part is None:
-                continue
-            if taped and not create_graph:
-                part = part.array
-            if part.shape != parent.shape or part.dtype is not parent.dtype:
-                part = _fit(node, op.inputs[0 if op.variadic else index], parent, part)
-            pairs.append((parent, part))
-    return pairs
+    return (g, *saved, *[node.attrs[name] for name in plan.attrs]) if plan.attrs else (g, *saved)
 
 
 def _fit(node: Node, name: str, parent: Node, g: Any) -> Any:

@@ -23,8 +23,7 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import DtypeError, GraphError, ShapeError
-from .kernels.runtime import quiet as _quiet
-from .kernels.runtime import restore as _restore
+from .kernels.runtime import quiet, restore
 from .tape import Node, state
 
 if TYPE_CHECKING:
@@ -67,12 +66,13 @@ class Plan:
     Attributes:
         save: what to keep: indices into (*inputs, out).
         shapes: (name, input index) of the shapes to note; they join the node's attributes.
-        rows: (input indices, rule, arguments) to call, one index but for a joint rule; an argument is
-            said by where to find it: None for g, a position in `Node.saved`, or the name of an attribute.
+        attrs: names of the attributes and shapes that rules ask for.
+        rows: (input indices, rule, arguments) to call, one index but for a joint rule; the arguments are
+            positions in (g, *saved, *attrs).
         joint: whether a rule returns one gradient per index.
     """
 
-    __slots__ = ("joint", "rows", "save", "shapes")
+    __slots__ = ("attrs", "joint", "rows", "save", "shapes")
 
     def __init__(self, op: Op, needs: Sequence[bool]):
         sources = (*op.inputs, "out")
@@ -85,24 +85,30 @@ class Plan:
         else:
             named = enumerate(op.inputs)
             wanted_rows = [((i,), op.rows[name]) for i, name in named if needs[i] and name in op.rows]
+        attrs: list[str] = []
         for indices, rule in wanted_rows:
-            arguments: list[int | str | None] = []
+            places = []
             for wanted in rule.names:
-                if wanted == "g":
-                    arguments.append(None)
-                elif wanted in op.attrs:
-                    arguments.append(wanted)
-                elif wanted in sources:
+                if wanted in sources:
                     at = sources.index(wanted)
                     source = at + past_inputs if wanted == "out" else at
                     if source not in save:
                         save.append(source)
-                    arguments.append(save.index(source))
+                    places.append(("saved", save.index(source)))
+                elif wanted == "g":
+                    places.append(("g", 0))
                 else:
-                    shapes.append((wanted, op.inputs.index(wanted.removesuffix("_shape"))))
-                    arguments.append(wanted)
-            rows.append((indices, rule.function, tuple(arguments)))
-        self.save, self.shapes, self.rows = tuple(save), tuple(shapes), tuple(rows)
+                    if wanted not in op.attrs:
+                        shapes.append((wanted, op.inputs.index(wanted.removesuffix("_shape"))))
+                    if wanted not in attrs:
+                        attrs.append(wanted)
+                    places.append(("attrs", attrs.index(wanted)))
+            rows.append((indices, rule.function, places))
+        first = {"g": 0, "saved": 1, "attrs": 1 + len(save)}
+        self.save, self.shapes, self.attrs = tuple(save), tuple(shapes), tuple(attrs)
+        self.rows = tuple(
+            (indices, function, tuple(first[kind] + at for kind, at in places)) for indices, function, places in rows
+        )
         self.joint = op.joint is not None
 
 
@@ -196,9 +202,17 @@ class Op:
                 break
         else:
             return self.forward(*inputs, **attrs)  # arrays in, array out: a rule, and nobody records
-        arrays = [x.array if isinstance(x, _Tensor) else _constant(self, x) for x in inputs]
+        arrays, parents, taped = [], [], False
+        for x in inputs:
+            if isinstance(x, _Tensor):
+                arrays.append(x.array)
+                parents.append(x.node)
+                taped = taped or x.node is not None
+            else:
+                arrays.append(x if x is None or type(x) is ndarray else _constant(self, x))
+                parents.append(None)
         values = arrays if not self.elementwise or _alike(arrays) else promote(self, arrays)
-        token = _quiet()
+        token = quiet()
         try:
             out = self.forward(*values, **attrs)
         except ValueError:
@@ -206,23 +220,16 @@ class Op:
                 _check_broadcast(self, values)
             raise
         finally:
-            _restore(token)
+            restore(token)
         result = _Tensor(out if type(out) is ndarray else np.asarray(out))
         if self.view and _shares_memory(result.array, arrays[0]):
             result.share(inputs[0])
-        if self.rows and state.recording:
-            parents = tuple([x.node if isinstance(x, _Tensor) else None for x in inputs])
-            if any(parents):
-                self._record(result, inputs, arrays, parents, attrs)
+        if taped and self.rows and state.recording:
+            self._record(result, inputs, arrays, tuple(parents), attrs)
         return result
 
     def _record(
-        self,
-        result: Tensor,
-        inputs: Any,
-        arrays: list[Any],
-        parents: tuple[Node | None, ...],
-        attrs: dict[str, Any],
+        self, result: Tensor, inputs: Any, arrays: list[Any], parents: tuple[Any, ...], attrs: dict[str, Any]
     ) -> None:
         """Put the result on the tape, with what the rules of its parents ask for."""
         needs = tuple([parent is not None for parent in parents])
@@ -232,19 +239,17 @@ class Op:
         if not plan.rows:
             return
         array = result.array
-        saved, versions = [], []
-        for index in plan.save:
-            source = inputs[index] if index < len(inputs) else result
-            saved.append(arrays[index] if index < len(arrays) else array)
-            if isinstance(source, _Tensor):
-                versions.append((source.writes, source.writes[0]))
+        saved, versions = (), ()
+        if plan.save:
+            sources, values = (*inputs, result), (*arrays, array)
+            saved = tuple([values[index] for index in plan.save])
+            writes = [sources[index].writes for index in plan.save if isinstance(sources[index], _Tensor)]
+            versions = tuple([(counter, counter[0]) for counter in writes])
         if self.defaults:
             attrs = {**self.defaults, **attrs}
         for name, index in plan.shapes:
             attrs[name] = tuple(map(np.shape, arrays)) if self.variadic else np.shape(arrays[index])
-        result.node = Node(
-            self, parents, attrs, plan, tuple(saved), tuple(versions), array.shape, array.dtype
-        )
+        result.node = Node(self, parents, attrs, plan, saved, versions, array.shape, array.dtype)
 
 
 @overload

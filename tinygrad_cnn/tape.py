@@ -51,12 +51,17 @@ class Scope:
     a circle), and its name is looked up only when somebody asks.
     """
 
-    __slots__ = ("kind", "module", "parent")
+    __slots__ = ("class_", "module", "parent")
 
     def __init__(self, module: Any, parent: Scope | None):
-        self.kind = type(module).__name__
+        self.class_ = type(module)
         self.module = weakref.ref(module)
         self.parent = parent
+
+    @property
+    def kind(self) -> str:
+        """The name of the module's class."""
+        return self.class_.__name__
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from .runtime import parts, share
 
 __all__ = ["in_parts", "relu", "relu_grad"]
 
+SMALL = 1 << 10  # elements, up to which the number of calls is what counts
 LARGE = 1 << 20  # elements, from which on threads share a loop
 
 try:  # np.clip without its preparations, which take longer than a small array
@@ -41,7 +42,7 @@ def in_parts(loop: Callable[..., Any], *arrays: np.ndarray) -> None:
 
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0), with nan where x has one."""
-    if x.dtype.kind != "f":
+    if x.size < SMALL or x.dtype.kind != "f":
         return np.maximum(x, 0)
     out = np.empty_like(x)
     in_parts(lambda x, out: clip(x, 0, np.inf, out), x, out)  # np.maximum with a number is 4 times slower
@@ -50,7 +51,7 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 def relu_grad(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """y where x > 0, else 0, even if y is not finite there."""
-    if x.shape != y.shape or x.dtype != y.dtype or x.dtype.kind != "f":
+    if x.size < SMALL or x.shape != y.shape or x.dtype != y.dtype or x.dtype.kind != "f":
         return np.where(x > 0, y, y.dtype.type(0))
     # As integers floats have the same sign and order: cut off at 0 and 1 they are a mask, and a product with
     # it keeps or clears all bits.

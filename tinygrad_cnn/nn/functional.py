@@ -43,6 +43,14 @@ __all__ = [
 
 def _check_dtypes(op: str, **tensors: Tensor | None) -> None:
     """Floats, and all of one kind; all but x may be None."""
+    first = tensors["x"]
+    dtype = first.array.dtype if isinstance(first, Tensor) else None
+    if dtype is not None and dtype.kind == "f":
+        for t in tensors.values():
+            if t is not None and not (isinstance(t, Tensor) and t.array.dtype is dtype):
+                break
+        else:
+            return
     dtypes = {n: _tensor(op, t, n).dtype for n, t in tensors.items() if t is not None or n == "x"}
     if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
         said = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
@@ -76,14 +84,16 @@ def _conv_transpose(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options:
     return _with_batch(x, axes, run)
 
 
-def _add_bias(name: str, x: Tensor, b: Tensor | None, axis: int = 1) -> Tensor:
+def _add_bias(name: str, x: Tensor, b: Tensor | None) -> Tensor:
     if b is None:
         return x
-    if b.shape != (x.shape[axis],):
-        raise ShapeError(
-            f"{name}: bias {b.shape} for {x.shape[axis]} outputs; it needs shape ({x.shape[axis]},)"
-        )
-    return linalg.add_bias(x, b, axis=axis)
+    _check_bias(name, b, x.array.shape[1])
+    return linalg.add_bias(x, b, axis=1)
+
+
+def _check_bias(name: str, b: Tensor, outputs: int) -> None:
+    if b.array.shape != (outputs,):
+        raise ShapeError(f"{name}: bias {b.shape} for {outputs} outputs; it needs shape ({outputs},)")
 
 
 def conv1d(
@@ -170,21 +180,24 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     (2, 4)
     """
     _check_dtypes("linear", x=input, weight=_tensor("linear", weight, "weight"), bias=bias)
-    if weight.ndim != 2:
-        raise ShapeError(f"linear: weight {weight.shape} must have 2 axes, (outputs, features)")
-    outputs, features = weight.shape
-    if input.ndim == 0 or input.shape[-1] != features:
-        have = input.shape[-1] if input.ndim else 1
+    x_shape, w_shape = input.array.shape, weight.array.shape
+    if len(w_shape) != 2:
+        raise ShapeError(f"linear: weight {w_shape} must have 2 axes, (outputs, features)")
+    outputs, features = w_shape
+    if not x_shape or x_shape[-1] != features:
+        have = x_shape[-1] if x_shape else 1
         cure = f"with this input use Linear({have}, {outputs})"
-        if input.ndim > 2 and math.prod(input.shape[1:]) == features:
+        if len(x_shape) > 2 and math.prod(x_shape[1:]) == features:
             cure = "flatten it first: x.flatten(1)"
         raise ShapeError(
-            f"linear: x has {have} features, weight expects {features} (x {input.shape}, weight "
-            f"{weight.shape}); {cure}"
+            f"linear: x has {have} features, weight expects {features} (x {x_shape}, weight {w_shape}); {cure}"
         )
-    x = input if input.ndim == 2 else input.reshape(math.prod(input.shape[:-1]), features)
-    y = _add_bias("linear", linalg.linear(x, weight), bias)
-    return y if input.ndim == 2 else y.reshape(*input.shape[:-1], outputs)
+    if bias is not None:
+        _check_bias("linear", bias, outputs)
+    if len(x_shape) == 2:
+        return linalg.linear(input, weight, bias)
+    x = input.reshape(math.prod(x_shape[:-1]), features)
+    return linalg.linear(x, weight, bias).reshape(*x_shape[:-1], outputs)
 
 
 # --- pooling ---------------------------------------------------------------------------------------------

@@ -56,14 +56,16 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         scope = state.scope = Scope(self, state.scope)
         try:
-            for pre_hook in tuple(self._pre_hooks.values()):
-                changed = pre_hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
+            if self._pre_hooks:
+                for pre_hook in tuple(self._pre_hooks.values()):
+                    changed = pre_hook(self, args)
+                    if changed is not None:
+                        args = changed if isinstance(changed, tuple) else (changed,)
             out = self.forward(*args, **kwargs)
-            for hook in tuple(self._hooks.values()):
-                changed = hook(self, args, out)
-                out = out if changed is None else changed
+            if self._hooks:
+                for hook in tuple(self._hooks.values()):
+                    changed = hook(self, args, out)
+                    out = out if changed is None else changed
             return out
         except Error as error:
             if error.where is None:

@@ -17,7 +17,7 @@ __all__ = ["add_bias", "linear", "mT", "matmul"]
 def mT(x: Any) -> Any:
     """Swap the last two axes."""
     n = len(x.shape)
-    return permute(x, dims=(*range(n - 2), n - 1, n - 2))
+    return permute(x, dims=(1, 0) if n == 2 else (*range(n - 2), n - 1, n - 2))
 
 
 @op
@@ -42,12 +42,15 @@ matmul.vjp(
 
 
 @op
-def linear(x, w):
-    """out = x w^T: x (n, features), w (outputs, features) -> (n, outputs)."""
-    return np.matmul(x, w.T)
+def linear(x, w, b):
+    """out = x w^T + b: x (n, features), w (outputs, features), b (outputs) or None -> (n, outputs)."""
+    out = np.matmul(x, w.T)
+    if b is not None:
+        out += b
+    return out
 
 
-linear.vjp(x=lambda g, w: matmul(g, w), w=lambda g, x: matmul(mT(g), x))
+linear.vjp(x=lambda g, w: matmul(g, w), w=lambda g, x: matmul(mT(g), x), b=lambda g: sum(g, dim=(0,)))
 
 
 @op

@@ -268,7 +268,8 @@ def matrices(draw: st.DrawFn) -> Any:
 @st.composite
 def dense(draw: st.DrawFn) -> Any:
     n, features, outputs = (draw(st.integers(0, 3)) for _ in range(3))
-    return (draw(arrays((n, features))), draw(arrays((outputs, features)))), {}
+    b = draw(st.one_of(st.none(), arrays((outputs,))))
+    return (draw(arrays((n, features))), draw(arrays((outputs, features))), b), {}
 
 
 @st.composite
@@ -480,7 +481,7 @@ LINEAR: dict[str, str] = {
     "scale_shift": "x shift|scale shift",
     "add_bias": "x b",
     "div": "x",
-    "linear": "x|w",
+    "linear": "x b|w b",
     "conv": "x|w",
     "conv_input_grad": "y|w",
     "conv_weight_grad": "y|x",
