@@ -24,11 +24,12 @@ import numpy as np
 
 from ...geometry import ConvGeometry
 from ..memory import as_batch, as_channels, empty, in_order, innermost
+from ..products import times, times_transposed
 from ..runtime import parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
-PIECE = 1 << 20  # bytes of columns: they are read again at once, while still in the cache
+PIECE = 1 << 21  # bytes of columns: they are read again at once, while still in the cache
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
 WIDE = 24  # so many filters are worth having innermost
 
@@ -55,7 +56,7 @@ def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     def work(pieces: Iterator[Piece]) -> None:
         columns = _Columns(geom, order, dtype)
         for piece in pieces:
-            np.matmul(matrix, columns.of(x, piece), out=_windows(y, piece, geom, order))
+            times(matrix, columns.of(x, piece), _windows(y, piece, geom, order))
 
     share(work, _pieces(len(y), geom, order, dtype.itemsize))
     return y
@@ -64,6 +65,8 @@ def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dw[o, c, a] = sum over n, i of y[n, o, i] x[n, c, s i + d a - p] -> (O, C/groups, *kernel)."""
     order, dtype = _order(x, geom), np.result_type(x, y)
+    if order == "pixels" and geom.groups == 1 and innermost(y) == "batch":
+        order, x = "batch", in_order(x, "batch")
     pieces = _pieces(len(y), geom, order, dtype.itemsize)
     taps, x = geom.in_channels // geom.groups * prod(geom.kernel), _view(x, order)
     sums = np.zeros((min(SUMS, len(pieces)), geom.groups, geom.out_channels // geom.groups, taps), dtype)
@@ -72,8 +75,7 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
         columns = _Columns(geom, order, dtype)
         for number in mine:
             for piece in pieces[number::SUMS]:
-                found = columns.of(x, piece)
-                sums[number] += _windows(y, piece, geom, order) @ found.swapaxes(1, 2)
+                sums[number] += times_transposed(_windows(y, piece, geom, order), columns.of(x, piece))
 
     share(work, range(len(sums)))
     dw, c = sums.sum(0), geom.in_channels // geom.groups
@@ -93,7 +95,7 @@ def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
         columns = _Columns(geom, order, dtype)
         for piece in pieces:
             found = columns.empty(len(y), piece)
-            np.matmul(matrix, _windows(y, piece, geom, order), out=found)
+            times(matrix, _windows(y, piece, geom, order), found)
             columns.add_to(into, piece)
 
     pieces = _pieces(len(y), geom, order, dtype.itemsize)

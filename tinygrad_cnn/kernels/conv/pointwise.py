@@ -16,11 +16,13 @@ import numpy as np
 
 from ...geometry import ConvGeometry
 from ..memory import as_batch, as_channels, empty, innermost
+from ..products import times, times_transposed
 from ..runtime import parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
-PIECE = 1 << 21  # multiplications worth a thread's while
+PIECE = 1 << 24  # multiplications worth a thread's while
+SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
 
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
@@ -53,15 +55,17 @@ def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dw[o, c] = sum over n, i of y[n, o, i] x[n, c, s i] -> (O, C, 1, ...)."""
     ys, xs = _matrices(y, _seen(x, geom))
-    dw = np.empty((geom.out_channels, geom.in_channels), np.result_type(x, y))
+    pieces = _pieces(xs, geom.in_channels * geom.out_channels)
+    sums = np.zeros((min(SUMS, len(pieces)), geom.out_channels, geom.in_channels), np.result_type(x, y))
 
-    def work(filters: Iterator[slice]) -> None:
-        for part in filters:
-            products = np.matmul(ys[:, part], xs.swapaxes(1, 2))
-            dw[part] = products[0] if len(products) == 1 else products.sum(0)
+    def work(mine: Iterator[int]) -> None:
+        for number in mine:
+            for images, pixels in pieces[number::SUMS]:
+                products = times_transposed(ys[images, :, pixels], xs[images, :, pixels])
+                sums[number] += products[0] if len(products) == 1 else products.sum(0)
 
-    share(work, parts(len(dw), _count(dw.size * y.size // max(1, len(dw)), len(dw))))
-    return dw.reshape(*dw.shape, *geom.kernel)
+    share(work, range(len(sums)))
+    return sums.sum(0).reshape(*sums.shape[1:], *geom.kernel)
 
 
 def _seen(x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
@@ -72,23 +76,23 @@ def _seen(x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 def _times(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """y = w x, pixel by pixel."""
     xs, ys = _matrices(x, y)
-    many, _, pixels = xs.shape
 
     def work(pieces: Iterator[tuple[slice, slice]]) -> None:
-        for images, part in pieces:
-            np.matmul(w, xs[images, :, part], out=ys[images, :, part])
+        for images, pixels in pieces:
+            times(w, xs[images, :, pixels], ys[images, :, pixels])
 
-    count = _count(w.size * many * pixels, max(many, pixels))
-    everything = slice(None)
+    share(work, _pieces(xs, w.size))
+
+
+def _pieces(xs: np.ndarray, weights: int) -> list[tuple[slice, slice]]:
+    """What is worked on at a time, of matrices (many, channels, pixels): an even number of pieces."""
+    many, _, pixels = xs.shape
+    count, everything = 2 * (weights * many * pixels // (2 * PIECE)) or 1, slice(None)
     if many >= count:
-        share(work, [(part, everything) for part in parts(many, count)])
-    else:
-        share(work, [(everything, part) for part in parts(pixels, count)])
-
-
-def _count(multiplications: int, most: int) -> int:
-    """How many pieces to cut so much work into: an even number."""
-    return max(1, min(most, 2 * (multiplications // (2 * PIECE))))
+        return [(part, everything) for part in parts(many, count)]
+    if many > 1:
+        return [(slice(i, i + 1), everything) for i in range(many)]
+    return [(everything, part) for part in parts(pixels, min(pixels, count))]
 
 
 def _matrices(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
