@@ -8,7 +8,7 @@ need nothing more.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from .ops.shape import sum_to
 from .tape import Node, set_grad_enabled, walk
 
 if TYPE_CHECKING:
-    from .op import Op
     from .tensor import Tensor
 
 __all__ = ["backward", "grad"]
@@ -200,10 +199,12 @@ def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ..
     if taped:
         # Saved arrays go back to their places on the tape, for gradients of gradients; numbers stay numbers.
         places = (*node.parents, node, None)
-        saved = [
-            wrap(value, places[source]) if type(value) is np.ndarray else value
-            for value, source in zip(saved, plan.save, strict=True)
-        ]
+        saved = tuple(
+            [
+                wrap(value, places[source]) if type(value) is np.ndarray else value
+                for value, source in zip(saved, plan.save, strict=True)
+            ]
+        )
         g = g if create_graph else wrap(np.asarray(g))
     return (g, *saved, *[node.attrs[name] for name in plan.attrs]) if plan.attrs else (g, *saved)
 

@@ -79,21 +79,21 @@ class Windows:
     @cached_property
     def taps(self) -> tuple[tuple[Any, Any], ...]:
         """For each tap, in row-major order: (windows, pixels); out[windows] see x[pixels] through it."""
-        return tuple(((..., *windows), (..., *pixels)) for windows, pixels in self.taps_in(slice(0, self.out[0])))
+        return tuple(
+            ((..., *windows), (..., *pixels)) for windows, pixels in self.taps_in(slice(0, self.out[0]))
+        )
 
     def taps_in(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
         """The same for the windows in some rows along the first axis, counted from the first of these."""
-        step = self.stride[0]
-        cut = []
+        s, cut = self.stride[0], []
         for windows, pixels in self.axis_taps[0]:
             start, stop = max(windows.start, rows.start), min(windows.stop, rows.stop)
             if start >= stop:
                 cut.append((slice(0, 0), slice(0, 0)))
                 continue
-            first = pixels.start + step * (start - windows.start)
-            cut.append(
-                (slice(start - rows.start, stop - rows.start), slice(first, first + step * (stop - start - 1) + 1, step))
-            )
+            first = pixels.start + s * (start - windows.start)
+            last = first + s * (stop - start - 1)
+            cut.append((slice(start - rows.start, stop - rows.start), slice(first, last + 1, s)))
         for tap in product(cut, *self.axis_taps[1:]):
             yield tuple(windows for windows, _ in tap), tuple(pixels for _, pixels in tap)
 

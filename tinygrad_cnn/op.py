@@ -107,7 +107,8 @@ class Plan:
         first = {"g": 0, "saved": 1, "attrs": 1 + len(save)}
         self.save, self.shapes, self.attrs = tuple(save), tuple(shapes), tuple(attrs)
         self.rows = tuple(
-            (indices, function, tuple(first[kind] + at for kind, at in places)) for indices, function, places in rows
+            (indices, function, tuple(first[kind] + at for kind, at in places))
+            for indices, function, places in rows
         )
         self.joint = op.joint is not None
 
@@ -239,7 +240,8 @@ class Op:
         if not plan.rows:
             return
         array = result.array
-        saved, versions = (), ()
+        saved: tuple[Any, ...] = ()
+        versions: tuple[Any, ...] = ()
         if plan.save:
             sources, values = (*inputs, result), (*arrays, array)
             saved = tuple([values[index] for index in plan.save])
@@ -369,5 +371,3 @@ def _check_broadcast(op: Op, values: list[Any]) -> None:
                     f"sizes {' and '.join(map(str, sizes))}; sizes must be equal or 1 (unsqueeze adds "
                     "an axis of 1)"
                 ) from None
-
-

@@ -1,9 +1,13 @@
 """The compute code: ndarray in, ndarray out, no Tensor and no tape.
 
 The contract of every kernel: images are logically (N, C, *size), with any strides in and out; the dtype is
-kept; inputs are never written; a result never shares memory with an input.
+kept; inputs are never written; a result never shares memory with an input, and never depends on the number
+of threads.
+
+What kernels have in common is in `runtime` (threads, BLAS, the allocator), `memory` (how images lie in it)
+and `products` (matrix products).
 """
 
-from . import conv, pool
+from . import conv, elementwise, norm, pool
 
-__all__ = ["conv", "pool"]
+__all__ = ["conv", "elementwise", "norm", "pool"]

@@ -27,8 +27,9 @@ def in_parts(loop: Callable[..., Any], *arrays: np.ndarray) -> None:
     They have their first two axes in common, and are cut along the one that lies outermost in memory.
     """
     first = max(arrays, key=lambda array: array.size)
-    axis = max(range(min(2, first.ndim)), key=lambda i: abs(first.strides[i]) * (first.shape[i] > 1), default=0)
-    if first.size < LARGE or first.shape[axis] < 2:
+    steps = [abs(step) * (n > 1) for step, n in zip(first.strides[:2], first.shape, strict=False)]
+    axis = int(len(steps) > 1 and steps[1] > steps[0])
+    if first.size < LARGE or not first.ndim or first.shape[axis] < 2:
         loop(*arrays)
         return
 
@@ -51,17 +52,15 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 def relu_grad(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """y where x > 0, else 0, even if y is not finite there."""
-    if x.size < SMALL or x.shape != y.shape or x.dtype != y.dtype or x.dtype.kind != "f":
+    if x.shape != y.shape or x.dtype != y.dtype or x.dtype.kind != "f":
         return np.where(x > 0, y, y.dtype.type(0))
     # As integers floats have the same sign and order: cut off at 0 and 1 they are a mask, and a product with
     # it keeps or clears all bits.
-    y = like(y, x)
-    integer = np.dtype(f"i{x.itemsize}")
+    y, integer = like(y, x), np.dtype(f"i{x.itemsize}")
     out = np.empty_like(x)
 
     def loop(y: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-        mask = clip(x.view(integer), 0, 1)
-        np.multiply(y.view(integer), mask, out.view(integer))
+        np.multiply(y.view(integer), clip(x.view(integer), 0, 1), out.view(integer))
 
     in_parts(loop, y, x, out)
     return out

@@ -65,7 +65,7 @@ def like(x: np.ndarray, model: np.ndarray) -> np.ndarray:
 
     Elementwise loops over arrays of different orders crawl.
     """
-    if x.strides == model.strides or x.flags.c_contiguous and model.flags.c_contiguous:
+    if x.strides == model.strides or (x.flags.c_contiguous and model.flags.c_contiguous):
         return x
     out = np.empty_like(model, dtype=x.dtype)
     if out.strides == x.strides:

@@ -24,7 +24,16 @@ import numpy as np
 
 from ..errors import ArgumentError
 
-__all__ = ["get_num_threads", "one_blas_thread", "parts", "quiet", "quietly", "restore", "set_num_threads", "share"]
+__all__ = [
+    "get_num_threads",
+    "one_blas_thread",
+    "parts",
+    "quiet",
+    "quietly",
+    "restore",
+    "set_num_threads",
+    "share",
+]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,7 +93,7 @@ except ImportError:  # pragma: no cover - another NumPy
         before = np.seterr(all="ignore"), np.setbufsize(_BUFFER)
         return before
 
-    def restore(before: Any) -> None:  # type: ignore[misc]
+    def restore(before: Any) -> None:
         """Let NumPy behave as before."""
         np.seterr(**before[0])
         np.setbufsize(before[1])

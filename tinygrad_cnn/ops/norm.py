@@ -11,8 +11,14 @@ from ..op import op, values
 from .reduce import mean, sum, var
 
 __all__ = [
-    "batch_norm", "batch_norm_grad", "batch_norm_sums", "dropout", "normalize", "normalize_grad", "scale_shift",
-]  # fmt: skip
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_sums",
+    "dropout",
+    "normalize",
+    "normalize_grad",
+    "scale_shift",
+]
 
 # `center` and `rstd` are the mean and 1 / sqrt(variance + eps) of x over `dim`.  The caller has them
 # already (batch norm keeps running averages of them), so they are handed in rather than computed twice;
@@ -74,7 +80,7 @@ def _others(x: Any) -> tuple[int, ...]:
 
 @op
 def batch_norm(x, w, b, *, eps, center, rstd):
-    """z w + b with z = (x - mean) / sqrt(variance + eps) per channel (Ioffe & Szegedy 2015, arXiv:1502.03167)."""
+    """z w + b with z = (x - mean) / sqrt(variance + eps) of a channel (Ioffe & Szegedy, arXiv:1502.03167)."""
     return kernels.scale_shift(x, rstd * w, b - center * rstd * w)
 
 
@@ -106,9 +112,7 @@ def _batch_norm_sums(g: Any, y: Any, x: Any, eps: float, center: Any, rstd: Any)
     return batch_norm(x, g[1], g[0], **statistics), batch_norm_grad(y, x, g[1], sums=sums, **statistics)
 
 
-def _batch_norm_grad(
-    g: Any, y: Any, x: Any, w: Any, eps: float, center: Any, rstd: Any, sums: Any
-) -> Any:
+def _batch_norm_grad(g: Any, y: Any, x: Any, w: Any, eps: float, center: Any, rstd: Any, sums: Any) -> Any:
     """It is symmetric and linear in y, and linear in w."""
     statistics = {"eps": eps, "center": center, "rstd": rstd}
     of_g = values(batch_norm_sums(values(g), values(x), **statistics))

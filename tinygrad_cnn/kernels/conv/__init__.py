@@ -17,7 +17,17 @@ from ...geometry import ConvGeometry
 from ..runtime import one_blas_thread
 from . import columns, depthwise, pointwise, winograd
 
-__all__ = ["conv_plans", "forward", "input_grad", "plan_for", "weight_grad"]
+__all__ = [
+    "columns",
+    "conv_plans",
+    "depthwise",
+    "forward",
+    "input_grad",
+    "plan_for",
+    "pointwise",
+    "weight_grad",
+    "winograd",
+]
 
 #: The first that fits is taken; the last fits everything.
 _PLANS: dict[str, ModuleType] = {

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -99,7 +98,7 @@ def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
             columns.add_to(into, piece)
 
     pieces = _pieces(len(y), geom, order, dtype.itemsize)
-    if order == "batch" or pieces and pieces[0][1] != slice(0, geom.out[0]):
+    if order == "batch" or (pieces and pieces[0][1] != slice(0, geom.out[0])):
         work(iter(pieces))  # pieces of one image overlap in it
     else:
         share(work, pieces)
@@ -153,7 +152,7 @@ def _pieces(images: int, geom: ConvGeometry, order: str, itemsize: int) -> list[
 
 
 @lru_cache(maxsize=4096)
-def _places(geom: ConvGeometry, order: str, start: int, stop: int) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+def _places(geom: ConvGeometry, order: str, start: int, stop: int) -> list[tuple[Any, Any]]:
     """For each tap: where in the columns of these rows of windows, and where in the image, its pixels are."""
     everything, places = slice(None), []
     for tap, (windows, pixels) in enumerate(geom.taps_in(slice(start, stop))):

@@ -94,7 +94,9 @@ def _windows(
     padded = np.zeros((n, tall, broad, c), dtype)
     first, start = max(0, -top), max(0, -left)  # of the image; negative padding cuts off
     last, stop = min(h, tall - top), min(w, broad - left)
-    padded[:, first + top : last + top, start + left : stop + left] = as_channels(x)[:, first:last, start:stop]
+    padded[:, first + top : last + top, start + left : stop + left] = as_channels(x)[
+        :, first:last, start:stop
+    ]
     i, r, p, e = padded.strides
     shape, strides = (n, height, high, wide, width * c), (i, r, down * r, right * p, e)
     return np.ndarray(shape, dtype, padded, 0, strides)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
 
 def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """y[n, o, i] = sum over c of w[o, c] x[n, c, s i] -> (N, O, *out)."""
-    x, w = _seen(x, geom), w.reshape(w.shape[:2])
+    x, w = _seen(x, geom), w.reshape(len(w), -1)
     y = empty((len(x), len(w), *geom.out), np.result_type(x, w), innermost(x))
     _times(w, x, y)
     return y
@@ -40,7 +41,7 @@ def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 
 def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dx[n, c, s i] = sum over o of w[o, c] y[n, o, i], 0 elsewhere -> (N, C, *size)."""
-    w = w.reshape(w.shape[:2])
+    w = w.reshape(len(w), -1)
     dx = empty((len(y), w.shape[1], *geom.size), np.result_type(y, w), innermost(y))
     if geom.size == geom.out:
         _times(w.T, y, dx)
@@ -70,7 +71,8 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 
 def _seen(x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """The pixels that windows begin on."""
-    return x[(..., *(slice(0, s * (n - 1) + 1, s) for s, n in zip(geom.stride, geom.out, strict=True)))]
+    seen: Any = [slice(0, s * (n - 1) + 1, s) for s, n in zip(geom.stride, geom.out, strict=True)]
+    return x[..., *seen]
 
 
 def _times(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
@@ -96,7 +98,7 @@ def _pieces(xs: np.ndarray, weights: int) -> list[tuple[slice, slice]]:
 
 
 def _matrices(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """Both (N, channels, *size) as (matrices, channels, pixels): views, one matrix only, as far as possible."""
+    """Both (N, channels, *size) as (matrices, channels, pixels): if possible views, of one matrix only."""
     orders = {innermost(x), innermost(y)}
     together = len(x) * prod(x.shape[2:])
     if orders == {"batch"}:

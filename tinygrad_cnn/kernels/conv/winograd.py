@@ -170,7 +170,7 @@ def _weights(gg: np.ndarray, taps: np.ndarray) -> np.ndarray:
 
 
 def _spread(matrix: np.ndarray, patches: np.ndarray, memory: _Memory, out: Any = None) -> np.ndarray:
-    """The matrix times all rows and all columns of patches (columns, rows, P, C): (6, tiles, 6, tiles P, C)."""
+    """The matrix times all rows and columns of patches (columns, rows, P, C): (6, tiles, 6, tiles P, C)."""
     side, _, count, c = patches.shape
     positions = len(matrix)
     z = memory.times(matrix, patches.reshape(side, side, count * c))
@@ -298,4 +298,3 @@ def _whole_and_rest(n: int, side: int) -> list[tuple[int, slice]]:
     whole, rest = divmod(n, side)
     both = [(side, slice(0, whole)), (rest, slice(whole, whole + 1))]
     return [(used, patches) for used, patches in both if used and patches.stop > patches.start]
-
