@@ -105,7 +105,7 @@ def test_blocks_of_images_make_no_difference(monkeypatch, layout, groups, piece)
 
 
 def test_a_large_batch_does_not_hold_all_its_columns():
-    x, w = np.zeros((64, 8, 32, 32), np.float32), np.zeros((8, 8, 3, 3), np.float32)
+    x, w = np.zeros((64, 8, 64, 64), np.float32), np.zeros((8, 8, 3, 3), np.float32)
     geom = conv_geometry(x.shape, w.shape, padding=1)
     tracemalloc.start()
     try:
