@@ -306,7 +306,7 @@ REFERENCE = {
     "batch_norm": batch_norm,
     "batch_norm_sums": lambda y, x, **attrs: np.stack([per_channel(y), per_channel(y * unit(x, **attrs))]),
     "batch_norm_grad": batch_norm_grad,
-    "scale_shift": lambda x, scale, shift: x * column(scale, x) + column(shift, x),
+    "scale_shift": lambda x, w, b, center, rstd: (x - column(center, x)) * column(rstd * w, x) + column(b, x),
     "dropout": lambda x, mask: x * mask,
     "binary_cross_entropy": lambda x, y: -(y * np.log(x) + (1 - y) * np.log(1 - x)),
 }  # fmt: skip

@@ -59,15 +59,16 @@ def combine(x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray, shift: n
 def _sum(x: np.ndarray) -> np.ndarray:
     """(outer, C, inner) -> (C,) in float64."""
     outer, c, inner = x.shape
-    if inner > 1:
+    if inner != 1:
         return np.matmul(x, np.ones(inner, x.dtype)).sum(0, dtype=np.float64)
-    whole = outer // RUN * RUN
-    total = np.matmul(np.ones(RUN, x.dtype), x[:whole].reshape(-1, RUN, c)).sum(0, dtype=np.float64)
+    runs = outer // RUN
+    whole = runs * RUN
+    total = np.matmul(np.ones(RUN, x.dtype), x[:whole].reshape(runs, RUN, c)).sum(0, dtype=np.float64)
     return total + np.matmul(np.ones(outer - whole, x.dtype), x[whole:, :, 0])
 
 
 def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if x.shape[2] > 1:
+    if x.shape[2] != 1:
         return np.matmul(x[:, :, None], y[..., None])[:, :, 0, 0].sum(0, dtype=np.float64)
     return _sum(x * y)
 
@@ -91,15 +92,18 @@ def _combine(
 def _axes(x: np.ndarray) -> tuple[int, ...]:
     """The axes of x (N, C, ...) in the order in which they lie in memory; as they are, if there are gaps."""
     rest = range(2, x.ndim)
-    orders = (0, *rest, 1), (1, *rest, 0), (1, 0, *rest)
-    return next((axes for axes in orders if x.transpose(axes).flags.c_contiguous), (0, 1, *rest))
+    if not x.flags.c_contiguous:
+        for axes in (0, *rest, 1), (1, *rest, 0), (1, 0, *rest):
+            if x.transpose(axes).flags.c_contiguous:
+                return axes
+    return 0, 1, *rest
 
 
 def _lie(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """x as (outer, C, inner), lying in memory in this order of its axes; a copy if it does not."""
     at = axes.index(1)
-    shape = [x.shape[axis] for axis in axes]
-    return np.ascontiguousarray(x.transpose(axes)).reshape(prod(shape[:at]), shape[at], prod(shape[at + 1 :]))
+    x = np.ascontiguousarray(x.transpose(axes))
+    return x.reshape(prod(x.shape[:at]), x.shape[at], prod(x.shape[at + 1 :]))
 
 
 def _pieces(x: np.ndarray) -> list[tuple[slice, slice]]:
@@ -129,22 +133,30 @@ def _by_channel(
     function: Callable[..., None], arrays: list[np.ndarray], factors: list[np.ndarray]
 ) -> np.ndarray:
     axes, dtype = _axes(arrays[0]), arrays[0].dtype
-    result = np.empty([arrays[0].shape[axis] for axis in axes], dtype).transpose(np.argsort(axes))
-    views = [_lie(array, axes) for array in (result, *arrays)]
-    columns = [np.asarray(factor, dtype) for factor in factors]
+    lying = np.empty([arrays[0].shape[axis] for axis in axes], dtype)
+    views = [_lie(array, axes) for array in arrays]
     outer, c, inner = views[0].shape
-    if inner == 1:
-        times = _divisor(outer, max(1, 4096 // c))
-        views = [view.reshape(outer // times, times * c, 1) for view in views]
-        columns = [np.tile(column, times) for column in columns]
-    columns = [column[None, :, None] for column in columns]
+    times = _divisor(outer, max(1, 4096 // c)) if inner == 1 else 1
+    views = [view.reshape(outer // times, times * c, inner) for view in (lying, *views)]
+    columns = [_repeated(factor, times, dtype) for factor in factors]
+    pieces = _pieces(views[0])
 
     def work(mine: Iterator[tuple[slice, slice]]) -> None:
         for piece in mine:
             function(*(view[piece] for view in views), *(column[:, piece[1]] for column in columns))
 
-    share(work, _pieces(views[0]))
-    return result
+    if len(pieces) == 1:
+        function(*views, *columns)
+    else:
+        share(work, pieces)
+    return lying.transpose([axes.index(axis) for axis in range(len(axes))])
+
+
+def _repeated(factor: np.ndarray, times: int, dtype: np.dtype) -> np.ndarray:
+    """(C,) as (1, times C, 1)."""
+    out = np.empty((times, len(factor)), dtype)
+    out[...] = factor
+    return out.reshape(1, -1, 1)
 
 
 def _divisor(n: int, most: int) -> int:

@@ -1,4 +1,4 @@
-"""Products of a small matrix with a wide one, cut so that BLAS computes them fast.
+"""Matrix products, cut so that BLAS computes them fast and threads can share them.
 
 Where m n k is below a million, OpenBLAS multiplies without copying its operands into packed panels first (on
 x86 with AVX-512; elsewhere it makes no difference).  For matrices as small as a narrow layer's weight that
@@ -7,12 +7,39 @@ doubles the speed, so the wide matrix is multiplied in steps, which NumPy's matm
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-__all__ = ["times", "times_transposed"]
+from .runtime import parts, share
+
+__all__ = ["matmul", "times", "times_transposed"]
+
+ALONE = 1 << 18  # multiplications that BLAS itself does not share among threads of its own
+SHARED = 1 << 24  # from here on we do
 
 SMALL = 1_000_000  # multiplications
 STEPS = 64, 2048  # columns: fewer are not worth a call, more do not stay in the cache
+
+
+def matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x y, for x (..., m, k) and y (..., k, n); leading axes broadcast, or else a ValueError is raised."""
+    count = x.size * y.shape[-1]
+    if y.ndim == 2 and count <= ALONE:
+        return np.matmul(x, y)
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    leading = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    out = np.empty((*leading, m, n), np.result_type(x, y))
+
+    def work(mine: Iterator[slice]) -> None:
+        for part in mine:
+            if m > n:
+                np.matmul(x[..., part, :], y, out=out[..., part, :])
+            else:
+                np.matmul(x, y[..., part], out=out[..., part])
+
+    share(work, parts(max(m, n), 2 if out.size * k > SHARED else 1))
+    return out
 
 
 def times(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:

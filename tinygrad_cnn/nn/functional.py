@@ -508,6 +508,8 @@ def batch_norm(
                 f"batch_norm: x {input.shape} has {channels} channels, {name} has shape {part.shape}; "
                 f"use num_features={channels}"
             )
+    w = np.ones(channels, input.dtype) if weight is None else weight
+    b = np.zeros(channels, input.dtype) if bias is None else bias
     if training:
         count = input.numel() // max(1, channels)
         if count == 1:
@@ -521,17 +523,13 @@ def batch_norm(
         if running_mean is not None and running_var is not None:
             _move(running_mean, center, momentum)
             _move(running_var, variance * (count / (count - 1)), momentum)
-        ones, zeros = np.ones(channels, input.dtype), np.zeros(channels, input.dtype)
-        return norm.batch_norm(
-            input, ones if weight is None else weight, zeros if bias is None else bias,
-            eps=eps, center=center, rstd=_rstd(variance, eps, np.dtype(np.float64)),
-        )  # fmt: skip
+        rstd = _rstd(variance, eps, np.dtype(np.float64))
+        return norm.batch_norm(input, w, b, eps=eps, center=center, rstd=rstd)
     if running_mean is None or running_var is None:
         raise ArgumentError("batch_norm: without running statistics pass training=True")
-    scale = Tensor(_rstd(running_var.array, eps, input.dtype))
-    scale = scale if weight is None else scale * weight
-    shift = -scale * running_mean.detach().to(input.dtype)
-    return norm.scale_shift(input, scale, shift if bias is None else shift + bias)
+    rstd = _rstd(running_var.array, eps, input.dtype)
+    center = running_mean.array.astype(input.dtype)  # a copy: the running mean may move before backward
+    return norm.scale_shift(input, w, b, center=center, rstd=rstd)
 
 
 _channel_moments = quietly(norm_kernels.moments)

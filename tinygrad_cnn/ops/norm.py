@@ -131,15 +131,18 @@ batch_norm_grad.vjp(_batch_norm_grad)
 
 
 @op
-def scale_shift(x, scale, shift):
-    """x scale + shift, with one scale and one shift per channel."""
-    return kernels.scale_shift(x, scale, shift)
+def scale_shift(x, w, b, *, center, rstd):
+    """(x - center) rstd w + b: batch norm when the statistics are given and depend on nothing."""
+    scale = rstd * w
+    return kernels.scale_shift(x, scale, b - center * scale)
 
 
 scale_shift.vjp(
-    x=lambda g, scale: scale_shift(g, scale, np.zeros_like(values(scale))),
-    scale=lambda g, x: sum(g * x, dim=_others(x)),
-    shift=lambda g: sum(g, dim=_others(g)),
+    x=lambda g, w, rstd: scale_shift(g, w, 0 * rstd, center=0 * rstd, rstd=rstd),
+    w=lambda g, x, center, rstd: sum(
+        g * scale_shift(x, np.ones_like(rstd), 0 * rstd, center=center, rstd=rstd), dim=_others(g)
+    ),
+    b=lambda g: sum(g, dim=_others(g)),
 )
 
 

@@ -341,7 +341,9 @@ def per_channel(draw: st.DrawFn, *roles: str, normalizes: bool = True) -> Any:
         z = (x - center(y, x).reshape(column)) * rstd(y, x).reshape(column)
         return np.stack([y.sum(axes), (y * z).sum(axes)]).astype(y.dtype)
 
-    attrs: dict[str, Any] = {"eps": eps, "center": center, "rstd": rstd} if normalizes else {}
+    if not normalizes:  # by anything but its own statistics
+        return tuple(inputs), {name: draw(arrays(x.shape[1:2])) for name in ("center", "rstd")}
+    attrs: dict[str, Any] = {"eps": eps, "center": center, "rstd": rstd}
     return tuple(inputs), attrs | ({"sums": sums} if roles == ("y", "x", "w") else {})
 
 
@@ -447,7 +449,7 @@ _calls: dict[str, Strategy] = {
     "batch_norm": per_channel("x", "w", "b"),
     "batch_norm_sums": per_channel("y", "x"),
     "batch_norm_grad": per_channel("y", "x", "w"),
-    "scale_shift": per_channel("x", "scale", "shift", normalizes=False),
+    "scale_shift": per_channel("x", "w", "b", normalizes=False),
     "dropout": mask_product(),
     # loss
     "binary_cross_entropy": broadcast(probability, probability, number=False),
@@ -478,7 +480,7 @@ LINEAR: dict[str, str] = {
     "batch_norm": "w b",
     "batch_norm_sums": "y",
     "batch_norm_grad": "w",
-    "scale_shift": "x shift|scale shift",
+    "scale_shift": "w b",
     "add_bias": "x b",
     "div": "x",
     "linear": "x b|w b",

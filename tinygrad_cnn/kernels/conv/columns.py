@@ -30,6 +30,7 @@ __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
 PIECE = 1 << 21  # bytes of columns: they are read again at once, while still in the cache
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
+SHARED = 1 << 24  # multiplications that are worth another thread's while
 WIDE = 24  # so many filters are worth having innermost
 
 Piece = tuple[slice, slice]  # images, rows of windows along the first spatial axis
@@ -44,20 +45,26 @@ def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """y[n, o, i] = sum over c, a of w[o, c, a] x[n, c, s i + d a - p] -> (N, O, *out)."""
     order, dtype = _order(x, geom), np.result_type(x, w)
     if order == "pixels" and geom.groups == 1 and geom.out_channels < WIDE <= 2 * len(x):
-        order, x = "batch", in_order(x, "batch")
-    shape, matrix = (len(x), geom.out_channels, *geom.out), _matrix(w, geom, order)
-    if order == "pixels" and geom.groups == 1 and geom.out_channels >= WIDE:
-        y = empty(shape, dtype, "channels")
-    else:
-        y = empty(shape, dtype, order)
-    x = _view(x, order)
+        order = "batch"
+    wide = order == "pixels" and geom.groups == 1 and geom.out_channels >= WIDE and w.size <= x.size
+    y = empty((len(x), geom.out_channels, *geom.out), dtype, "channels" if wide else order)
+    matrix, x = _matrix(w, geom, order), _view(in_order(x, order), order)
+    pieces = _pieces(len(y), geom, order, dtype.itemsize)
 
-    def work(pieces: Iterator[Piece]) -> None:
+    def work(mine: Iterator[Piece]) -> None:
         columns = _Columns(geom, order, dtype)
-        for piece in pieces:
+        for piece in mine:
             times(matrix, columns.of(x, piece), _windows(y, piece, geom, order))
 
-    share(work, _pieces(len(y), geom, order, dtype.itemsize))
+    def some_filters(mine: Iterator[slice]) -> None:
+        for part in mine:
+            np.matmul(matrix[:, part], columns, out=into[:, part])
+
+    if len(pieces) == geom.groups == 1:
+        columns, into = _Columns(geom, order, dtype).of(x, pieces[0]), _windows(y, pieces[0], geom, order)
+        share(some_filters, _filters(columns, geom))
+    else:
+        share(work, pieces)
     return y
 
 
@@ -65,9 +72,9 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dw[o, c, a] = sum over n, i of y[n, o, i] x[n, c, s i + d a - p] -> (O, C/groups, *kernel)."""
     order, dtype = _order(x, geom), np.result_type(x, y)
     if order == "pixels" and geom.groups == 1 and innermost(y) == "batch":
-        order, x = "batch", in_order(x, "batch")
+        order = "batch"
     pieces = _pieces(len(y), geom, order, dtype.itemsize)
-    taps, x = geom.in_channels // geom.groups * prod(geom.kernel), _view(x, order)
+    taps, x = geom.in_channels // geom.groups * prod(geom.kernel), _view(in_order(x, order), order)
     sums = np.zeros((min(SUMS, len(pieces)), geom.groups, geom.out_channels // geom.groups, taps), dtype)
 
     def work(mine: Iterator[int]) -> None:
@@ -109,7 +116,10 @@ def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 
 
 def _order(x: np.ndarray, geom: ConvGeometry) -> str:
-    return innermost(x) if geom.groups == 1 else "pixels"
+    """How columns lie; a weight larger than the images had better not be copied into another order."""
+    heavy = geom.out_channels * geom.in_channels * prod(geom.kernel) > x.size
+    order = innermost(x)
+    return "pixels" if geom.groups > 1 or (heavy and order == "channels") else order
 
 
 def _view(x: np.ndarray, order: str) -> np.ndarray:
@@ -149,6 +159,11 @@ def _pieces(images: int, geom: ConvGeometry, order: str, itemsize: int) -> list[
         return [(part, slice(0, geom.out[0])) for part in parts(images, count)]
     rows = parts(geom.out[0], min(geom.out[0], -(-count // images)))
     return [(slice(i, i + 1), part) for i in range(images) for part in rows]
+
+
+def _filters(columns: np.ndarray, geom: ConvGeometry) -> list[slice]:
+    """Where there is one piece only, its filters are what threads can share."""
+    return parts(geom.out_channels, 2 if columns.size * geom.out_channels > SHARED else 1)
 
 
 @lru_cache(maxsize=4096)

@@ -89,7 +89,10 @@ def _times(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
 def _pieces(xs: np.ndarray, weights: int) -> list[tuple[slice, slice]]:
     """What is worked on at a time, of matrices (many, channels, pixels): an even number of pieces."""
     many, _, pixels = xs.shape
-    count, everything = 2 * (weights * many * pixels // (2 * PIECE)) or 1, slice(None)
+    count, everything = (
+        2 * -(-weights * many * pixels // (2 * PIECE)) - (weights * many * pixels <= PIECE),
+        slice(None),
+    )
     if many >= count:
         return [(part, everything) for part in parts(many, count)]
     if many > 1:

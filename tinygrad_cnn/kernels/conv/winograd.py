@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...geometry import ConvGeometry
+from ..remember import remembered
 from ..runtime import parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
@@ -49,6 +50,7 @@ Piece = tuple[slice, slice]  # images, rows of patches
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
     """Whether this plan can do it, and has enough to do."""
+    tiles = images * prod(-(-n // 4) for n in geom.out)
     return (
         dtype == np.float32
         and geom.kernel == (3, 3)
@@ -56,22 +58,20 @@ def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
         and geom.groups == 1
         and max(map(max, geom.padding)) <= 2
         and min(geom.in_channels, geom.out_channels) >= 24
-        and images * prod(-(-n // 4) for n in geom.out) >= 16
+        and 16 * tiles >= max(256, geom.in_channels, geom.out_channels)
     )
 
 
 def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """y[n, o, i] = sum over c, a of w[o, c, a] x[n, c, i + a - p] -> (N, O, *out)."""
     (top, _), (left, _) = geom.padding
-    taps = w.reshape(*w.shape[:2], 9).transpose(1, 2, 0)
-    return _correlate(x, taps, _GG, _Grid.of(geom.size, geom.out, top, left))
+    return _correlate(x, remembered(_weights, w), _Grid.of(geom.size, geom.out, top, left))
 
 
 def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dx[n, c, i + a - p] = sum over o, a and i of w[o, c, a] y[n, o, i] -> (N, C, *size)."""
     (top, _), (left, _) = geom.padding
-    taps = w.reshape(*w.shape[:2], 9).transpose(0, 2, 1)
-    return _correlate(y, taps, _GG_TURNED, _Grid.of(geom.out, geom.size, 2 - top, 2 - left))
+    return _correlate(y, _weights_turned(w), _Grid.of(geom.out, geom.size, 2 - top, 2 - left))
 
 
 def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
@@ -118,15 +118,14 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     return dw
 
 
-def _correlate(x: np.ndarray, taps: np.ndarray, gg: np.ndarray, grid: _Grid) -> np.ndarray:
-    """Of images (N, C, H, W) and taps (C, 9, O), results (N, O, h, w) with channels last in memory."""
-    c, _, o = taps.shape
+def _correlate(x: np.ndarray, u: np.ndarray, grid: _Grid) -> np.ndarray:
+    """Of images (N, C, H, W) and weights (6, 1, 6, C, O), results (N, O, h, w), channels last in memory."""
+    c, o = u.shape[-2:]
     x = x.transpose(0, 2, 3, 1)
     y = np.empty((len(x), *grid.out, o), np.float32)
     b, a = _transforms(grid.tiles)
 
     if c * o <= WEIGHTS:
-        u = _weights(gg, taps)
         pieces = grid.pieces(len(x), max(c, o))
 
         def whole_way(mine: Iterator[Piece]) -> None:
@@ -143,8 +142,7 @@ def _correlate(x: np.ndarray, taps: np.ndarray, gg: np.ndarray, grid: _Grid) -> 
             everything = slice(0, grid.rows)
             memory = _Memory(grid, [(slice(0, len(x)), everything)], PART)
             for part in mine:
-                u = _weights(gg, taps[..., part])
-                grid.paste(_collect(a, v, u, memory), y[..., part], everything)
+                grid.paste(_collect(a, v, u[..., part], memory), y[..., part], everything)
 
         share(one_part, parts(o, -(-o // PART)))
     return y.transpose(0, 3, 1, 2)
@@ -163,10 +161,26 @@ def _transforms(tiles: int) -> tuple[np.ndarray, np.ndarray]:
     return b.reshape(6 * tiles, -1), a.reshape(4 * tiles, -1)
 
 
-def _weights(gg: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """G w G^T of taps (C, 9, O), as (6, 1, 6, C, O)."""
+def _weights(w: np.ndarray) -> np.ndarray:
+    """G w G^T of a weight (O, C, 3, 3), as (6, 1, 6, C, O)."""
+    return _transformed(_GG, w.reshape(*w.shape[:2], 9).transpose(1, 2, 0))
+
+
+def _weights_turned(w: np.ndarray) -> np.ndarray:
+    """The same of the weight with which gradients come back: turned by 180 degrees, (6, 1, 6, O, C)."""
+    return _transformed(_GG_TURNED, w.reshape(*w.shape[:2], 9).transpose(0, 2, 1))
+
+
+def _transformed(gg: np.ndarray, taps: np.ndarray) -> np.ndarray:
     c, _, o = taps.shape
-    return np.matmul(gg, taps).reshape(c, 6, 1, 6, o).transpose(1, 2, 3, 0, 4)
+    u = np.empty((c, 36, o), np.float32)
+
+    def work(mine: Iterator[slice]) -> None:
+        for part in mine:
+            np.matmul(gg, taps[part], out=u[part])
+
+    share(work, parts(c, 2 if c * o > WEIGHTS else 1))
+    return u.reshape(c, 6, 1, 6, o).transpose(1, 2, 3, 0, 4)
 
 
 def _spread(matrix: np.ndarray, patches: np.ndarray, memory: _Memory, out: Any = None) -> np.ndarray:
@@ -242,7 +256,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def of(cls, size: tuple[int, ...], out: tuple[int, ...], top: int, left: int) -> _Grid:
-        tiles = 1 if max(out) <= 4 else 2
+        tiles = 2 if all(-n % 8 == -n % 4 for n in out) else 1  # not if patches would stick out further
         rows, cols = (-(-n // (4 * tiles)) for n in out)
         return cls(size, out, top, left, tiles, rows, cols)
 
