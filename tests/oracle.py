@@ -145,3 +145,45 @@ def avg_pool_grad(
         for n, c in np.ndindex(g.shape[:2]):
             dx[(n, c, *pixel)] += float(g[(n, c, *i)]) / (divisor_override or divisors[i])
     return dx
+
+
+# --- the sums of a convolution tap by tap: plain still, but soon done for larger images -----------------
+
+
+def grouped(a, axis, groups):
+    """In float64, with an axis of channels or filters split into (groups, each)."""
+    return a.astype(float).reshape(*a.shape[:axis], groups, a.shape[axis] // groups, *a.shape[axis + 1 :])
+
+
+def seen(padded, kernel, stride, dilation, out):
+    """Every tap, and the part of the padded images which the windows see through it."""
+    for a in product(*map(range, kernel)):
+        axes = zip(a, stride, dilation, out, strict=True)
+        yield a, padded[(..., *(slice(d * a_, d * a_ + s * (n - 1) + 1, s) for a_, s, d, n in axes))]
+
+
+def conv_by_taps(x, w, stride, padding, dilation, groups):
+    out = out_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    x = grouped(np.pad(x, [(0, 0), (0, 0), *padding]), 1, groups)
+    parts, w = seen(x, w.shape[2:], stride, dilation, out), grouped(w, 0, groups)
+    y = sum(np.einsum("ngc...,goc->ngo...", part, w[(..., *a)], optimize=True) for a, part in parts)
+    return y.reshape(len(x), math.prod(w.shape[:2]), *out)
+
+
+def conv_input_grad_by_taps(y, w, size, stride, padding, dilation, groups):
+    y, kernel, w = grouped(y, 1, groups), w.shape[2:], grouped(w, 0, groups)
+    padded = [before + n + after for n, (before, after) in zip(size, padding, strict=True)]
+    dx = np.zeros((len(y), groups, w.shape[2], *padded))
+    for a, part in seen(dx, kernel, stride, dilation, y.shape[3:]):
+        part += np.einsum("ngo...,goc->ngc...", y, w[(..., *a)], optimize=True)
+    inside = (slice(before, before + n) for n, (before, _) in zip(size, padding, strict=True))
+    return dx[(..., *inside)].reshape(len(y), math.prod(dx.shape[1:3]), *size)
+
+
+def conv_weight_grad_by_taps(y, x, kernel, stride, padding, dilation, groups):
+    y, x = grouped(y, 1, groups), grouped(np.pad(x, [(0, 0), (0, 0), *padding]), 1, groups)
+    dw = np.zeros((groups, y.shape[2], x.shape[2], *kernel))
+    for a, part in seen(x, kernel, stride, dilation, y.shape[3:]):
+        rows, columns = (b.reshape(*b.shape[:3], math.prod(y.shape[3:])) for b in (y, part))
+        dw[(..., *a)] = np.einsum("ngoi,ngci->goc", rows, columns, optimize=True)
+    return dw.reshape(-1, *dw.shape[2:])

@@ -32,6 +32,11 @@ def whole_numbers(rng, shape, dtype, layout="contiguous"):
     return laid_out(rng.integers(-4, 5, shape).astype(dtype), layout)
 
 
+def paddings(most):
+    """(before, after), of so many pixels at most."""
+    return st.tuples(st.integers(0, most), st.integers(0, most))
+
+
 @st.composite
 def axis_windows(draw, most_taps, pooling, most_dilation):
     """(n, f, s, (before, after), d) of one axis; windows as large as the image and remainders are common."""
@@ -61,6 +66,40 @@ def conv_cases(draw):
     x_shape = (draw(st.integers(0, 2)), groups * per_group, *size)
     w_shape = (groups * filters, per_group, *kernel)
     return x_shape, w_shape, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
+
+@st.composite
+def pointwise_cases(draw):
+    """The same, with windows of one pixel."""
+    axes = draw(st.integers(1, 3))
+    size, steps = st.integers(1, {1: 19, 2: 7, 3: 4}[axes]), st.integers(1, 4)
+    size, stride, dilation = (tuple(draw(sizes) for _ in range(axes)) for sizes in (size, steps, steps))
+    channels, filters = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    options = {"stride": stride, "padding": ((0, 0),) * axes, "dilation": dilation, "groups": 1}
+    return (draw(st.integers(0, 3)), channels, *size), (filters, channels, *(1,) * axes), options
+
+
+@st.composite
+def depthwise_cases(draw):
+    """The same, with two axes, stride 1, and one filter to each channel."""
+    channels, axes = draw(st.integers(2, 4)), []
+    for _ in range(2):
+        f, d, padding = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(paddings(4))
+        least = max(1, d * (f - 1) + 1 - sum(padding))
+        axes.append((draw(st.integers(least, least + 5)), f, padding, d))
+    size, kernel, padding, dilation = zip(*axes, strict=True)
+    options = {"stride": (1, 1), "padding": padding, "dilation": dilation, "groups": channels}
+    return (draw(st.integers(1, 3)), channels, *size), (channels, 1, *kernel), options
+
+
+@st.composite
+def winograd_cases(draw):
+    """The same, with 3x3 windows, stride 1, and at least 24 channels and filters."""
+    padding = draw(paddings(2)), draw(paddings(2))
+    size = (draw(st.integers(max(1, 3 - sum(p)), 19)) for p in padding)
+    channels, filters = draw(st.integers(24, 40)), draw(st.integers(24, 40))
+    options = {"stride": (1, 1), "padding": padding, "dilation": (1, 1), "groups": 1}
+    return (draw(st.integers(1, 3)), channels, *size), (filters, channels, 3, 3), options
 
 
 @st.composite

@@ -51,8 +51,8 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 def relu_grad(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """y where x > 0, else 0, even if y is not finite there."""
-    if x.shape != y.shape or x.dtype != y.dtype or x.dtype.kind != "f":
+    """y where x > 0, else 0, even if y is not finite there; nan counts as positive, -nan as negative."""
+    if x.shape != y.shape or x.dtype != y.dtype or x.dtype.char not in "efd" or not x.dtype.isnative:
         return np.where(x > 0, y, y.dtype.type(0))
     # As integers floats have the same sign and order: cut off at 0 and 1 they are a mask, and a product with
     # it keeps or clears all bits.

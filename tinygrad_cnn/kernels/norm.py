@@ -18,7 +18,8 @@ from .runtime import parts, share
 __all__ = ["combine", "dots", "moments", "scale_shift", "sums"]
 
 PIECE = 1 << 18  # elements
-RUN = 512  # this many are added up in their own precision
+RUN = 512  # this many are added up in their own precision,
+LONG_RUN = 2048  # or in a row of memory, of which BLAS adds up many parts side by side
 
 
 def sums(x: np.ndarray) -> np.ndarray:
@@ -38,8 +39,9 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     variance = dots(x, x) / count - mean * mean
     if not (mean * mean <= 100 * variance).all():  # most digits were lost in the difference, or it is nan
         centered = scale_shift(x, np.ones_like(mean), -mean)
-        variance = dots(centered, centered) / count - (sums(centered) / count) ** 2
-    return mean, variance
+        rest = sums(centered) / count
+        mean, variance = mean + rest, dots(centered, centered) / count - rest * rest
+    return mean, np.maximum(variance, 0)
 
 
 def scale_shift(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ def _sum(x: np.ndarray) -> np.ndarray:
     """(outer, C, inner) -> (C,) in float64."""
     outer, c, inner = x.shape
     if inner != 1:
-        return np.matmul(x, np.ones(inner, x.dtype)).sum(0, dtype=np.float64)
+        return _row_by_row(lambda x: np.matmul(x, np.ones(x.shape[-1], x.dtype)), x)
     runs = outer // RUN
     whole = runs * RUN
     total = np.matmul(np.ones(RUN, x.dtype), x[:whole].reshape(runs, RUN, c)).sum(0, dtype=np.float64)
@@ -69,8 +71,18 @@ def _sum(x: np.ndarray) -> np.ndarray:
 
 def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if x.shape[2] != 1:
-        return np.matmul(x[:, :, None], y[..., None])[:, :, 0, 0].sum(0, dtype=np.float64)
+        return _row_by_row(lambda x, y: np.matmul(x[..., None, :], y[..., None])[..., 0, 0], x, y)
     return _sum(x * y)
+
+
+def _row_by_row(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """What the function adds up in rows (outer, C, runs, numbers), and in what is left over: (C,)."""
+    outer, c, inner = arrays[0].shape
+    runs = inner // LONG_RUN
+    whole = runs * LONG_RUN
+    of_runs = function(*(array[..., :whole].reshape(outer, c, runs, LONG_RUN) for array in arrays))
+    rest = function(*(array[..., whole:] for array in arrays))
+    return of_runs.sum((0, 2), dtype=np.float64) + rest.sum(0, dtype=np.float64)
 
 
 def _scale_shift(out: np.ndarray, x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> None:
@@ -161,4 +173,4 @@ def _repeated(factor: np.ndarray, times: int, dtype: np.dtype) -> np.ndarray:
 
 def _divisor(n: int, most: int) -> int:
     """The largest number up to `most` that divides n."""
-    return next(k for k in range(min(n, most), 0, -1) if n % k == 0)
+    return next(k for k in range(max(1, min(n, most)), 0, -1) if n % k == 0)

@@ -7,6 +7,7 @@ is kept, for a few numbers of the last weight that lay there are enough to see t
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -65,3 +66,12 @@ def _keep(key: tuple[object, ...], entry: _Entry) -> None:
         kept = sum(other.size for other in _entries.values())
         while len(_entries) > MOST or kept > CAP:
             kept -= _entries.pop(next(iter(_entries))).size
+
+
+def _forget() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread may have held it when this process was forked off
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -41,7 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _cores() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if asked.isdigit() and int(asked):
+    if asked.isdecimal() and int(asked):
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -150,6 +150,7 @@ class _Team:
 
 def _serve(inbox: SimpleQueue[Callable[[], None]]) -> None:
     quiet()
+    _limits.hold_here()
     while True:
         inbox.get()()
 
@@ -194,7 +195,8 @@ def parts(n: int, count: int) -> list[slice]:
     >>> parts(5, 2)
     [slice(0, 2, None), slice(2, 5, None)]
     """
-    ends = [n * i // max(count, 1) for i in range(count + 1)]
+    count = max(count, 1)
+    ends = [n * i // count for i in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends) if stop > start]
 
 
@@ -223,14 +225,26 @@ class _Limits:
             many = ((library, library.get_num_threads()) for library in self.libraries)
             self.before = [(library, number) for library, number in many if number != 1]
             for library, _ in self.before:
-                library.set_num_threads(1)
+                _set(library, 1)
+
+    def hold_here(self) -> None:
+        """Where a library counts the threads of each caller for itself, this caller is to have one."""
+        for library in self.libraries or ():
+            _set(library, 1)
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
             self.inside -= 1
             if not self.inside:
                 for library, number in self.before:
-                    library.set_num_threads(number)
+                    _set(library, number)
+
+
+def _set(library: Any, number: int) -> None:
+    """Only the thread that first set a number is listened to, until that is forgotten."""
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=True)
+    library.set_num_threads(number)
 
 
 _limits = _Limits()

@@ -20,6 +20,7 @@ from ..runtime import parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
+PIECE = 1 << 18  # elements worth a thread's while
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
 
 
@@ -80,7 +81,7 @@ def _correlate(
             rows = as_channels(y)[part].reshape(-1, height, width * c)
             np.einsum("nhabl,abl->nhl", windows, taps, out=rows)
 
-    share(work, parts(n, min(n, 2 * -(-y.size // (1 << 20)))))
+    share(work, parts(n, min(n, -(-y.size // PIECE))))
     return y
 
 

@@ -7,18 +7,16 @@ arXiv:1509.09308) it takes 36 products instead of 144:
     input_grad    the same, of y and the weight turned around
     weight_grad   dw = G^T [ (A y A^T) * (B^T x B) ] G      * in each of 36 positions, summed over tiles
 
-"*" is then 36 matrix products over channels or tiles.  The transforms are matrix products, too: images are
-cut into patches of 2x2 tiles (8x8 results from 10x10 pixels) that lie in memory as (columns, rows, patches,
-channels), so that one matrix (12, 10), B^T for two tiles, multiplies all rows and then all columns.  Only
-cutting and pasting see the memory order of an image, its padding and its edges.
+"*" is then 36 matrix products over channels or tiles.  The transforms are matrix products, too: tiles lie in
+memory as (columns, rows, tiles, channels), so that B^T multiplies all their rows and then all their columns.
+Only cutting and pasting see the memory order of an image, its padding and its edges.
 
-The constants cost digits: results are off by about 1e-5 of the largest, ten times a plain sum's error.
+The constants cost digits: results are off by up to 3e-5 of the largest, ten times a plain sum's error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -30,22 +28,24 @@ from ..runtime import parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
-PIECE = 4096  # patches times channels worked on at a time: some ms for each thread, some MB of memory
+PIECE = 8192  # tiles times channels worked on at a time: so many stay in the cache
 WEIGHTS = 1 << 15  # above so many (c, o) pairs the transformed weights are made, and used, part by part
 PART = 64  # filters in a part
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
 
-# Interpolation at 0, 1, -1, 2, -2 and infinity.
-_A = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], float)
+# A^T, B^T and G for interpolation at 0, 1, -1, 2, -2 and infinity.
+_A = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32
+)
 _B = np.array([
     [4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
     [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1],
-], float)  # fmt: skip
+], np.float32)  # fmt: skip
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], float) / 24
 _GG = np.kron(_G, _G).astype(np.float32)  # (36, 9): both sides at once
 _GG_TURNED = np.ascontiguousarray(_GG[:, ::-1])  # the same of a weight turned by 180 degrees
 
-Piece = tuple[slice, slice]  # images, rows of patches
+Piece = tuple[slice, slice]  # images, rows of tiles
 
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
@@ -80,7 +80,6 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     grid, results = _Grid.of(geom.size, geom.out, top, left), _Grid.of(geom.out, geom.out, 0, 0)
     x, y = x.transpose(0, 2, 3, 1), y.transpose(0, 2, 3, 1)
     c, o = geom.in_channels, geom.out_channels
-    b, a = _transforms(grid.tiles)
     dw = np.empty((o, c, 3, 3), np.float32)
 
     def finish(sums: np.ndarray, part: slice) -> None:
@@ -95,11 +94,9 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
             memory, other = _Memory(grid, pieces, c), _Memory(results, pieces, o)
             for number in mine:
                 for images, rows in pieces[number::SUMS]:
-                    v = _spread(b, grid.cut(x[images], rows, 2, memory), memory)
-                    e = _spread(a.T, results.cut(y[images], rows, 0, other), other)
-                    products = np.matmul(v.swapaxes(-1, -2), e)
-                    for products_of_a_row in products.swapaxes(0, 1):
-                        sums[number] += products_of_a_row
+                    v = _spread(_B, grid.cut(x[images], rows, 2, memory), memory)
+                    e = _spread(_A.T, results.cut(y[images], rows, 0, other), other)
+                    sums[number] += np.matmul(v.swapaxes(-1, -2), e)
 
         share(add_up, range(len(sums)))
         finish(sums.sum(0), slice(None))
@@ -111,19 +108,18 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
         whole = [(slice(0, len(x)), slice(0, grid.rows))]
         memory = _Memory(results, whole, PART)
         for part in mine:
-            e = _spread(a.T, results.cut(y[..., part], whole[0][1], 0, memory), memory)
-            finish(np.matmul(v.swapaxes(-1, -2), e).sum(1), part)
+            e = _spread(_A.T, results.cut(y[..., part], whole[0][1], 0, memory), memory)
+            finish(np.matmul(v.swapaxes(-1, -2), e), part)
 
     share(one_part, parts(o, -(-o // PART)))
     return dw
 
 
 def _correlate(x: np.ndarray, u: np.ndarray, grid: _Grid) -> np.ndarray:
-    """Of images (N, C, H, W) and weights (6, 1, 6, C, O), results (N, O, h, w), channels last in memory."""
+    """Of images (N, C, H, W) and weights (6, 6, C, O), results (N, O, h, w), channels last in memory."""
     c, o = u.shape[-2:]
     x = x.transpose(0, 2, 3, 1)
     y = np.empty((len(x), *grid.out, o), np.float32)
-    b, a = _transforms(grid.tiles)
 
     if c * o <= WEIGHTS:
         pieces = grid.pieces(len(x), max(c, o))
@@ -131,8 +127,8 @@ def _correlate(x: np.ndarray, u: np.ndarray, grid: _Grid) -> np.ndarray:
         def whole_way(mine: Iterator[Piece]) -> None:
             memory = _Memory(grid, pieces, max(c, o))
             for images, rows in mine:
-                v = _spread(b, grid.cut(x[images], rows, 2, memory), memory)
-                grid.paste(_collect(a, v, u, memory), y[images], rows)
+                v = _spread(_B, grid.cut(x[images], rows, 2, memory), memory)
+                grid.paste(_collect(v, u, memory), y[images], rows)
 
         share(whole_way, pieces)
     else:
@@ -142,7 +138,7 @@ def _correlate(x: np.ndarray, u: np.ndarray, grid: _Grid) -> np.ndarray:
             everything = slice(0, grid.rows)
             memory = _Memory(grid, [(slice(0, len(x)), everything)], PART)
             for part in mine:
-                grid.paste(_collect(a, v, u[..., part], memory), y[..., part], everything)
+                grid.paste(_collect(v, u[..., part], memory), y[..., part], everything)
 
         share(one_part, parts(o, -(-o // PART)))
     return y.transpose(0, 3, 1, 2)
@@ -151,23 +147,13 @@ def _correlate(x: np.ndarray, u: np.ndarray, grid: _Grid) -> np.ndarray:
 # --- the products --------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2)
-def _transforms(tiles: int) -> tuple[np.ndarray, np.ndarray]:
-    """B^T (6 tiles, 4 tiles + 2) and A^T (4 tiles, 6 tiles) of a row of tiles; positions before tiles."""
-    b, a = np.zeros((6, tiles, 4 * tiles + 2), np.float32), np.zeros((4 * tiles, 6, tiles), np.float32)
-    for t in range(tiles):
-        b[:, t, 4 * t : 4 * t + 6] = _B
-        a[4 * t : 4 * t + 4, :, t] = _A
-    return b.reshape(6 * tiles, -1), a.reshape(4 * tiles, -1)
-
-
 def _weights(w: np.ndarray) -> np.ndarray:
-    """G w G^T of a weight (O, C, 3, 3), as (6, 1, 6, C, O)."""
+    """G w G^T of a weight (O, C, 3, 3), as (6, 6, C, O)."""
     return _transformed(_GG, w.reshape(*w.shape[:2], 9).transpose(1, 2, 0))
 
 
 def _weights_turned(w: np.ndarray) -> np.ndarray:
-    """The same of the weight with which gradients come back: turned by 180 degrees, (6, 1, 6, O, C)."""
+    """The same of the weight with which gradients come back: turned by 180 degrees, (6, 6, O, C)."""
     return _transformed(_GG_TURNED, w.reshape(*w.shape[:2], 9).transpose(0, 2, 1))
 
 
@@ -180,44 +166,37 @@ def _transformed(gg: np.ndarray, taps: np.ndarray) -> np.ndarray:
             np.matmul(gg, taps[part], out=u[part])
 
     share(work, parts(c, 2 if c * o > WEIGHTS else 1))
-    return u.reshape(c, 6, 1, 6, o).transpose(1, 2, 3, 0, 4)
+    return u.reshape(c, 6, 6, o).transpose(1, 2, 0, 3)
 
 
-def _spread(matrix: np.ndarray, patches: np.ndarray, memory: _Memory, out: Any = None) -> np.ndarray:
-    """The matrix times all rows and columns of patches (columns, rows, P, C): (6, tiles, 6, tiles P, C)."""
-    side, _, count, c = patches.shape
-    positions = len(matrix)
-    z = memory.times(matrix, patches.reshape(side, side, count * c))
-    v = memory.times(matrix, z.swapaxes(0, 1), out)
-    return v.reshape(6, positions // 6, 6, positions // 6 * count, c)
+def _spread(matrix: np.ndarray, tiles: np.ndarray, memory: _Memory, out: Any = None) -> np.ndarray:
+    """The matrix (m, k) times all rows and columns of tiles (k columns, k rows, T, C): (m, m, T, C)."""
+    k, _, count, c = tiles.shape
+    z = memory.times(matrix, tiles.reshape(k, k, count * c))
+    return memory.times(matrix, z.swapaxes(0, 1), out).reshape(len(matrix), len(matrix), count, c)
 
 
 def _spread_all(x: np.ndarray, grid: _Grid) -> np.ndarray:
     """The same, of images (N, H, W, C) as they are."""
-    n, c, positions = len(x), x.shape[-1], 6 * grid.tiles
-    per_image = grid.rows * grid.cols
-    v = np.empty((positions, positions, n * per_image * c), np.float32)
-    b, _ = _transforms(grid.tiles)
+    n, c, per_image = len(x), x.shape[-1], grid.rows * grid.cols
+    v = np.empty((6, 6, n * per_image * c), np.float32)
     pieces = grid.pieces(n, c)
 
     def work(mine: Iterator[Piece]) -> None:
         memory = _Memory(grid, pieces, c)
         for images, rows in mine:
             start = (images.start * per_image + rows.start * grid.cols) * c
-            patches = grid.cut(x[images], rows, 2, memory)
-            _spread(b, patches, memory, v[..., start : start + patches[0, 0].size])
+            tiles = grid.cut(x[images], rows, 2, memory)
+            _spread(_B, tiles, memory, v[..., start : start + tiles[0, 0].size])
 
     share(work, pieces)
-    return v.reshape(6, grid.tiles, 6, -1, c)
+    return v.reshape(6, 6, -1, c)
 
 
-def _collect(a: np.ndarray, v: np.ndarray, u: np.ndarray, memory: _Memory) -> np.ndarray:
-    """A^T (v u) A, as patches (columns, rows, P, O)."""
-    side, positions, o = *a.shape, u.shape[-1]
-    m = np.matmul(v, u, out=memory.next(*v.shape[:-1], o))
-    q = memory.times(a, m.reshape(positions, positions, -1))
-    y = memory.times(a, q.swapaxes(0, 1))
-    return y.reshape(side, side, -1, o)
+def _collect(v: np.ndarray, u: np.ndarray, memory: _Memory) -> np.ndarray:
+    """A^T (v u) A, as tiles (columns, rows, T, O)."""
+    products = np.matmul(v, u, out=memory.next(*v.shape[:-1], u.shape[-1]))
+    return _spread(_A, products, memory)
 
 
 class _Memory:
@@ -225,9 +204,8 @@ class _Memory:
 
     def __init__(self, grid: _Grid, pieces: list[Piece], channels: int):
         images, rows = (max(part.stop - part.start for part in side) for side in zip(*pieces, strict=True))
-        patches, step = images * rows * grid.cols, 4 * grid.tiles
-        floats = patches * 36 * grid.tiles**2 * channels
-        padded = images * (step * rows + 2) * (step * grid.cols + 2) * channels
+        floats = 36 * images * rows * grid.cols * channels
+        padded = images * (4 * rows + 2) * (4 * grid.cols + 2) * channels
         self.here, self.there, self.padded = (np.empty(n, np.float32) for n in (floats, floats, padded))
 
     def next(self, *shape: int) -> np.ndarray:
@@ -244,21 +222,18 @@ class _Memory:
 
 
 class _Grid(NamedTuple):
-    """How results (h, w) are cut into patches, and where in the image the first patch begins."""
+    """How results (h, w) are cut into tiles, and where in the image the first tile begins."""
 
     size: tuple[int, ...]  # of the image
     out: tuple[int, ...]
     top: int  # rows of padding before the image
     left: int
-    tiles: int  # to a side of a patch
-    rows: int  # of patches
+    rows: int  # of tiles
     cols: int
 
     @classmethod
     def of(cls, size: tuple[int, ...], out: tuple[int, ...], top: int, left: int) -> _Grid:
-        tiles = 2 if all(-n % 8 == -n % 4 for n in out) else 1  # not if patches would stick out further
-        rows, cols = (-(-n // (4 * tiles)) for n in out)
-        return cls(size, out, top, left, tiles, rows, cols)
+        return cls(size, out, top, left, *(-(-n // 4) for n in out))
 
     def pieces(self, images: int, channels: int) -> list[Piece]:
         """What is worked on at a time: an even number of pieces of about equal size."""
@@ -270,15 +245,15 @@ class _Grid(NamedTuple):
         return [(slice(i, i + 1), part) for i in range(images) for part in parts(self.rows, many)]
 
     def cut(self, x: np.ndarray, rows: slice, halo: int, memory: _Memory) -> np.ndarray:
-        """Patches of images (n, H, W, C) as (columns, rows, patches, C); zeros beyond the edge."""
+        """Tiles of images (n, H, W, C) as (columns, rows, tiles, C); zeros beyond the edge."""
         n, height, width, c = x.shape
-        count, step = rows.stop - rows.start, 4 * self.tiles
-        side, tall, wide = step + halo, step * count + halo, step * self.cols + halo
-        start = step * rows.start - self.top  # of the image's rows, the one in the first padded row
+        count = rows.stop - rows.start
+        side, tall, wide = 4 + halo, 4 * count + halo, 4 * self.cols + halo
+        start = 4 * rows.start - self.top  # of the image's rows, the one in the first padded row
         first, last, across = max(0, start), min(height, start + tall), min(width, wide - self.left)
         inside = slice(first - start, last - start), slice(self.left, self.left + across)
         out = memory.next(side, side, n, count, self.cols, c)
-        alone = count == self.cols == 1  # the patch is all of the image: no detour needed
+        alone = count == self.cols == 1  # the tile is all of the image: no detour needed
         if alone:
             padded = out[:, :, :, 0, 0].swapaxes(0, 1)
         else:
@@ -290,25 +265,23 @@ class _Grid(NamedTuple):
         padded[inside] = x[:, first:last, :across].transpose(1, 2, 0, 3)
         if not alone:
             h, w, i, f = padded.strides
-            out[...] = np.ndarray(out.shape, np.float32, memory.padded, 0, (w, h, i, step * h, step * w, f))
+            out[...] = np.ndarray(out.shape, np.float32, memory.padded, 0, (w, h, i, 4 * h, 4 * w, f))
         return out.reshape(side, side, n * count * self.cols, c)
 
-    def paste(self, patches: np.ndarray, y: np.ndarray, rows: slice) -> None:
-        """Put patches (columns, rows, n rows cols, O) in their places in results (n, h, w, O)."""
-        side, o = len(patches), patches.shape[-1]
-        patches = patches.reshape(side, side, len(y), rows.stop - rows.start, self.cols, o)
-        patches = patches.transpose(2, 3, 1, 4, 0, 5)
-        y = y[:, side * rows.start : side * rows.stop]
-        for high, part_of_rows in _whole_and_rest(y.shape[1], side):
-            for wide, part_of_cols in _whole_and_rest(y.shape[2], side):
-                block = patches[:, part_of_rows, :high, part_of_cols, :wide]
-                place = y[:, side * part_of_rows.start :, side * part_of_cols.start :]
+    def paste(self, tiles: np.ndarray, y: np.ndarray, rows: slice) -> None:
+        """Put tiles (columns, rows, n rows cols, O) in their places in results (n, h, w, O)."""
+        tiles = tiles.reshape(4, 4, len(y), rows.stop - rows.start, self.cols, -1).transpose(2, 3, 1, 4, 0, 5)
+        y = y[:, 4 * rows.start : 4 * rows.stop]
+        for high, part_of_rows in _whole_and_rest(y.shape[1]):
+            for wide, part_of_cols in _whole_and_rest(y.shape[2]):
+                block = tiles[:, part_of_rows, :high, part_of_cols, :wide]
+                place = y[:, 4 * part_of_rows.start :, 4 * part_of_cols.start :]
                 place = place[:, : high * block.shape[1], : wide * block.shape[3]]
                 place.reshape(block.shape)[...] = block
 
 
-def _whole_and_rest(n: int, side: int) -> list[tuple[int, slice]]:
-    """(results used of a patch, patches): of those that are used whole, and of the last if it is not."""
-    whole, rest = divmod(n, side)
-    both = [(side, slice(0, whole)), (rest, slice(whole, whole + 1))]
-    return [(used, patches) for used, patches in both if used and patches.stop > patches.start]
+def _whole_and_rest(n: int) -> list[tuple[int, slice]]:
+    """(results used of a tile, tiles): of those that are used whole, and of the last if it is not."""
+    whole, rest = divmod(n, 4)
+    both = [(4, slice(0, whole)), (rest, slice(whole, whole + 1))]
+    return [(used, tiles) for used, tiles in both if used and tiles.stop > tiles.start]
