@@ -80,11 +80,12 @@ class Windows:
     def taps(self) -> tuple[tuple[Any, Any], ...]:
         """For each tap, in row-major order: (windows, pixels); out[windows] see x[pixels] through it."""
         return tuple(
-            ((..., *windows), (..., *pixels)) for windows, pixels in self.taps_in(slice(0, self.out[0]))
+            ((..., *(windows for windows, _ in tap)), (..., *(pixels for _, pixels in tap)))
+            for tap in product(*self.axis_taps)
         )
 
-    def taps_in(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """The same for the windows in some rows along the first axis, counted from the first of these."""
+    def axis_taps_in(self, rows: slice) -> tuple[tuple[tuple[slice, slice], ...], ...]:
+        """`axis_taps` for the windows in some rows along the first axis, counted from the first of these."""
         s, cut = self.stride[0], []
         for windows, pixels in self.axis_taps[0]:
             start, stop = max(windows.start, rows.start), min(windows.stop, rows.stop)
@@ -94,8 +95,7 @@ class Windows:
             first = pixels.start + s * (start - windows.start)
             last = first + s * (stop - start - 1)
             cut.append((slice(start - rows.start, stop - rows.start), slice(first, last + 1, s)))
-        for tap in product(cut, *self.axis_taps[1:]):
-            yield tuple(windows for windows, _ in tap), tuple(pixels for _, pixels in tap)
+        return tuple(cut), *self.axis_taps[1:]
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ that is where x has them; else with the windows counted as x's pixels are.  Grou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from itertools import groupby, product
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ...geometry import ConvGeometry
 from ..memory import as_batch, as_channels, empty, in_order, innermost
@@ -31,6 +32,7 @@ __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 PIECE = 1 << 21  # bytes of columns: they are read again at once, while still in the cache
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
 SHARED = 1 << 24  # multiplications that are worth another thread's while
+FEW = 8  # so few channels are not worth having innermost
 WIDE = 24  # so many filters are worth having innermost
 
 Piece = tuple[slice, slice]  # images, rows of windows along the first spatial axis
@@ -93,22 +95,37 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dx[n, c, s i + d a - p] = sum over o, a and i of w[o, c, a] y[n, o, i] -> (N, C, *size)."""
     order, dtype = _order(y, geom), np.result_type(y, w)
-    matrix = _matrix(w, geom, order).swapaxes(1, 2)
+    if order == "channels" and geom.in_channels < FEW:
+        order = "pixels"
+    matrix, taps = _matrix(w, geom, order).swapaxes(1, 2), prod(geom.kernel)
     dx = np.zeros_like(empty((len(y), geom.in_channels, *geom.size), dtype, order))
     into = _view(dx, order)
 
-    def work(pieces: Iterator[Piece]) -> None:
-        columns = _Columns(geom, order, dtype)
-        for piece in pieces:
-            found = columns.empty(len(y), piece)
-            times(matrix, _windows(y, piece, geom, order), found)
-            columns.add_to(into, piece)
+    def add(columns: _Columns, pieces: Iterable[Piece], matrix: np.ndarray, into: np.ndarray) -> None:
+        for images, rows in pieces:
+            found = columns.empty(images.stop - images.start, rows)
+            times(matrix, _windows(y, (images, rows), geom, order), found)
+            columns.add_to(into, (images, rows))
 
+    def some_images(mine: Iterator[list[Piece]]) -> None:
+        columns = _Columns(geom, order, dtype)
+        for pieces_of_images in mine:
+            add(columns, pieces_of_images, matrix, into)
+
+    def some_channels(mine: Iterator[slice]) -> None:
+        for part in mine:
+            channels = part.stop - part.start
+            columns = _Columns(geom, order, dtype, channels)
+            pieces = _pieces(len(y), geom, order, dtype.itemsize, channels)
+            add(columns, pieces, matrix[:, taps * part.start : taps * part.stop], into[part])
+
+    # The pieces of one image overlap in it, and so do not go to different threads.
     pieces = _pieces(len(y), geom, order, dtype.itemsize)
-    if order == "batch" or (pieces and pieces[0][1] != slice(0, geom.out[0])):
-        work(iter(pieces))  # pieces of one image overlap in it
+    apart = [list(group) for _, group in groupby(pieces, key=lambda piece: piece[0].start)]
+    if len(apart) == 1 and order != "channels" and geom.groups == 1:
+        share(some_channels, parts(geom.in_channels, 2))
     else:
-        share(work, pieces)
+        share(some_images, apart)
     return dx
 
 
@@ -148,13 +165,15 @@ def _windows(y: np.ndarray, piece: Piece, geom: ConvGeometry, order: str) -> np.
 # --- columns ---------------------------------------------------------------------------------------------
 
 
-def _pieces(images: int, geom: ConvGeometry, order: str, itemsize: int) -> list[Piece]:
+def _pieces(
+    images: int, geom: ConvGeometry, order: str, itemsize: int, channels: int | None = None
+) -> list[Piece]:
     """What is worked on at a time; with the batch innermost, all images and some rows."""
-    row = prod(geom.out[1:]) * geom.in_channels * prod(geom.kernel) * itemsize
+    channels = geom.in_channels if channels is None else channels
+    count = -(-images * prod(geom.out) * channels * prod(geom.kernel) * itemsize // PIECE)
+    count += count > 1 and count % 2  # two threads are to have the same number of them
     if order == "batch":
-        count = -(-geom.out[0] * row * images // PIECE)
         return [(slice(0, images), rows) for rows in parts(geom.out[0], min(count, geom.out[0]))]
-    count = -(-images * row * geom.out[0] // PIECE)
     if images >= count:
         return [(part, slice(0, geom.out[0])) for part in parts(images, count)]
     rows = parts(geom.out[0], min(geom.out[0], -(-count // images)))
@@ -166,62 +185,96 @@ def _filters(columns: np.ndarray, geom: ConvGeometry) -> list[slice]:
     return parts(geom.out_channels, 2 if columns.size * geom.out_channels > SHARED else 1)
 
 
-@lru_cache(maxsize=4096)
-def _places(geom: ConvGeometry, order: str, start: int, stop: int) -> list[tuple[Any, Any]]:
-    """For each tap: where in the columns of these rows of windows, and where in the image, its pixels are."""
-    everything, places = slice(None), []
-    for tap, (windows, pixels) in enumerate(geom.taps_in(slice(start, stop))):
-        if order == "channels":
-            places.append(((everything, *windows, tap), (everything, *pixels)))
-        elif order == "batch":
-            places.append(((everything, tap, *windows), (everything, *pixels)))
-        else:
-            places.append(((everything, tap, everything, *windows), (everything, everything, *pixels)))
-    return places
-
-
 class _Columns:
     """Memory for the columns of one piece after the other."""
 
-    def __init__(self, geom: ConvGeometry, order: str, dtype: Any):
+    def __init__(self, geom: ConvGeometry, order: str, dtype: Any, channels: int | None = None):
         self.geom, self.order, self.dtype = geom, order, dtype
+        self.channels = geom.in_channels if channels is None else channels
         self.memory = np.empty(0, dtype)
-        self.places: Any = None  # that were written last; others are zero still
+        self.padded = np.empty(0, dtype)
 
-    def empty(self, images: int, piece: Piece) -> np.ndarray:
+    def empty(self, images: int, rows: slice) -> np.ndarray:
         """(G, C/G taps, windows), or (1, taps C, windows) for channels innermost, to be filled."""
-        geom, (part, rows) = self.geom, piece
-        n, taps, out = part.stop - part.start, prod(geom.kernel), (rows.stop - rows.start, *geom.out[1:])
+        kernel, c, out = self.geom.kernel, self.channels, (rows.stop - rows.start, *self.geom.out[1:])
+        windows = images * prod(out)
         if self.order == "channels":
-            shape: tuple[int, ...] = (n, *out, taps, geom.in_channels)
+            shape: tuple[int, ...] = (images, *out, *kernel, c)
         elif self.order == "batch":
-            shape = (geom.in_channels, taps, *out, n)
+            shape = (c, *kernel, *out, images)
         else:
-            shape = (geom.in_channels, taps, n, *out)
+            shape = (c, *kernel, images, *out)
         if self.memory.shape != shape:
-            self.memory, self.places = np.empty(shape, self.dtype), None
+            self.memory = np.empty(shape, self.dtype)
         if self.order == "channels":
-            return self.memory.reshape(1, n * prod(out), taps * geom.in_channels).swapaxes(1, 2)
-        return self.memory.reshape(geom.groups, -1, n * prod(out))
+            return self.memory.reshape(1, windows, prod(kernel) * c).swapaxes(1, 2)
+        return self.memory.reshape(self.geom.groups, -1, windows)
 
     def of(self, x: np.ndarray, piece: Piece) -> np.ndarray:
         """The columns of a piece of images, which lie as `_view` shows them."""
-        matrix = self.empty(0, piece)
-        x, places = self._images(x, piece), _places(self.geom, self.order, piece[1].start, piece[1].stop)
-        written = [place for place, _ in places]
-        if written != self.places:
-            self.memory.fill(0)  # where a tap sees padding, nobody will write
-            self.places = written
-        for place, pixels in places:
-            self.memory[place] = x[pixels]
+        images, rows = piece
+        x = self._seen(self._images(x, images), rows)
+        matrix = self.empty(x.shape[{"channels": 0, "batch": -1, "pixels": 1}[self.order]], rows)
+        at = 2 if self.order == "pixels" else 1  # the first spatial axis
+        steps = x.strides[at : at + len(self.geom.kernel)]
+        windows = [s * step for s, step in zip(self.geom.stride, steps, strict=True)]
+        taps = [d * step for d, step in zip(self.geom.dilation, steps, strict=True)]
+        if self.order == "channels":
+            strides = (x.strides[0], *windows, *taps, x.strides[-1])
+        elif self.order == "batch":
+            strides = (x.strides[0], *taps, *windows, x.strides[-1])
+        else:
+            strides = (x.strides[0], *taps, x.strides[1], *windows)
+        self.memory[...] = as_strided(x, self.memory.shape, strides, writeable=False)
         return matrix
+
+    def _seen(self, x: np.ndarray, rows: slice) -> np.ndarray:
+        """The part of images that these rows of windows see, with the padding."""
+        geom, at = self.geom, 2 if self.order == "pixels" else 1
+        parts, shape = [slice(None)] * at, list(x.shape)
+        inside = list(parts)
+        for axis, (n, f, s, (before, _), d, n_out) in enumerate(geom.axes(), at):
+            start, many = -before, n_out
+            if axis == at:
+                start, many = s * rows.start - before, rows.stop - rows.start
+            stop = start + s * (many - 1) + d * (f - 1) + 1
+            shape[axis] = stop - start
+            parts.append(slice(max(0, start), max(0, min(n, stop))))
+            inside.append(slice(max(0, -start), max(0, -start) + parts[-1].stop - parts[-1].start))
+        seen = x[tuple(parts)]
+        if seen.shape == tuple(shape):
+            return seen
+        if self.padded.shape != tuple(shape):
+            self.padded = np.empty(shape, self.dtype)
+        self.padded.fill(0)
+        self.padded[tuple(inside)] = seen
+        return self.padded
 
     def add_to(self, x: np.ndarray, piece: Piece) -> None:
         """Add each entry of the columns to the pixel that it stands for."""
-        x = self._images(x, piece)
-        for place, pixels in _places(self.geom, self.order, piece[1].start, piece[1].stop):
-            x[pixels] += self.memory[place]
+        images, rows = piece
+        x, every, axis_taps = self._images(x, images), slice(None), self.geom.axis_taps_in(rows)
+        if self.order == "batch":
+            self._add_axis_by_axis(x, axis_taps)
+            return
+        numbers = product(*map(range, self.geom.kernel))
+        for tap, places in zip(numbers, product(*axis_taps), strict=True):
+            windows, pixels = zip(*places, strict=True)
+            if self.order == "channels":
+                x[(every, *pixels)] += self.memory[(every, *windows, *tap)]
+            else:
+                x[(every, every, *pixels)] += self.memory[(every, *tap, every, *windows)]
 
-    def _images(self, x: np.ndarray, piece: Piece) -> np.ndarray:
-        images = piece[0]
+    def _add_axis_by_axis(self, x: np.ndarray, axis_taps: Any) -> None:
+        """The same, the last axis first: f + f long sums for f f, which threads can run side by side."""
+        y = self.memory
+        for axis, taps in reversed(list(enumerate(axis_taps))):
+            of_taps, before = np.moveaxis(y, 1 + axis, 0), (slice(None),) * (1 + 2 * axis)
+            shape = list(of_taps.shape[1:])
+            shape[1 + 2 * axis] = self.geom.size[axis]
+            y = x if axis == 0 else np.zeros(shape, self.dtype)
+            for of_tap, (windows, pixels) in zip(of_taps, taps, strict=True):
+                y[(*before, pixels)] += of_tap[(*before, windows)]
+
+    def _images(self, x: np.ndarray, images: slice) -> np.ndarray:
         return x[images] if self.order == "channels" else x if self.order == "batch" else x[:, images]
