@@ -195,6 +195,15 @@ def max_pool_winners(x, y, *, geom):
     return out
 
 
+def max_pool_grad(y, *, x, top, geom):
+    out, left = np.zeros(x.shape), np.array(y)
+    for i, _, pixel in visits(geom):
+        won = np.where(x[(..., *pixel)] == top[(..., *i)], left[(..., *i)], 0)
+        out[(..., *pixel)] += won
+        left[(..., *i)] -= won
+    return out
+
+
 def normalize(x, *, dim, eps, center, rstd):
     return (x - x.mean(dim, keepdims=True)) / np.sqrt(x.var(dim, keepdims=True) + eps)
 
@@ -283,6 +292,7 @@ REFERENCE = {
     "conv_input_grad": conv_input_grad,
     "conv_weight_grad": conv_weight_grad,
     "max_pool": max_pool,
+    "max_pool_grad": max_pool_grad,
     "max_pool_winners": max_pool_winners,
     "scatter_windows": over_windows(lambda geom: geom.size, give),
     "gather_windows": over_windows(lambda geom: geom.out, take),

@@ -21,6 +21,7 @@ __all__ = [
     "flat_indices",
     "gather",
     "max_forward",
+    "max_grad",
     "scatter",
     "window_sizes",
     "window_spread",
@@ -85,6 +86,31 @@ def _along(
         combine(part, x[(*before, source)], out=part)
 
 
+def max_grad(y: np.ndarray, x: np.ndarray, out: np.ndarray, geom: PoolGeometry) -> np.ndarray:
+    """scatter(y, winners(x, out)) in one go: each window's value added to the pixel that is its max `out`."""
+    if np.isnan(out.min(initial=0)):  # nan equals nothing
+        return scatter(y, winners(x, out, geom), geom)
+    y = like(y, out)
+    tiled = all((n, s, p, d) == (f * n_out, f, (0, 0), 1) for n, f, s, p, d, n_out in geom.axes())
+    dx = (np.empty_like if tiled else np.zeros_like)(x, dtype=y.dtype)
+    bits = np.dtype(f"i{y.itemsize}")  # a product of bits with 0 or 1 is exact even for inf and nan
+
+    def loop(dx: np.ndarray, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+        left = y.view(bits).copy(order="K")  # what no tap has won yet
+        for tap, (windows, pixels) in enumerate(geom.taps, start=1):
+            won = left[windows]
+            if tap < len(geom.taps):  # else who else?
+                won = won * (x[pixels] == out[windows])
+                left[windows] ^= won
+            if tiled:  # every pixel is in one window
+                dx[pixels] = won.view(y.dtype)
+            else:
+                dx[pixels] += won.view(y.dtype)
+
+    in_parts(loop, dx, x, y, out)
+    return dx
+
+
 def winners(x: np.ndarray, out: np.ndarray, geom: PoolGeometry) -> np.ndarray:
     """Which tap of each window gave the max: x, out -> small unsigned ints (N, C, *out)."""
     count = prod(geom.kernel)
@@ -107,17 +133,12 @@ def winners(x: np.ndarray, out: np.ndarray, geom: PoolGeometry) -> np.ndarray:
 def scatter(y: np.ndarray, taps: np.ndarray, geom: PoolGeometry) -> np.ndarray:
     """Each window's value added to its winner's pixel: (N, C, *out), winners -> (N, C, *size)."""
     y = like(y, taps)
-    tiled = all((n, s, p, d) == (f * n_out, f, (0, 0), 1) for n, f, s, p, d, n_out in geom.axes())
-    x = (np.empty_like if tiled else np.zeros_like)(y, shape=(*y.shape[:2], *geom.size))
+    x = np.zeros_like(y, shape=(*y.shape[:2], *geom.size))
     bits = np.dtype(f"i{y.itemsize}")  # a product of bits with 0 or 1 is exact even for inf and nan
 
     def loop(x: np.ndarray, y: np.ndarray, taps: np.ndarray) -> None:
         for tap, (windows, pixels) in enumerate(geom.taps):
-            won, value = taps[windows] == tap, y[windows].view(bits)
-            if tiled:  # every pixel is in one window
-                np.multiply(value, won, out=x[pixels].view(bits))
-            else:
-                x[pixels] += np.multiply(value, won).view(y.dtype)
+            x[pixels] += np.multiply(y[windows].view(bits), taps[windows] == tap).view(y.dtype)
 
     in_parts(loop, x, y, taps)
     return x

@@ -6,7 +6,15 @@ from ..errors import DtypeError
 from ..kernels import pool as kernels
 from ..op import op, values
 
-__all__ = ["gather_windows", "max_pool", "max_pool_winners", "scatter_windows", "window_spread", "window_sum"]
+__all__ = [
+    "gather_windows",
+    "max_pool",
+    "max_pool_grad",
+    "max_pool_winners",
+    "scatter_windows",
+    "window_spread",
+    "window_sum",
+]
 
 
 @op
@@ -15,6 +23,12 @@ def max_pool(x, *, geom):
     if x.dtype.kind == "b":
         raise DtypeError("max_pool: x is bool; numbers are needed (use .float())")
     return kernels.max_forward(x, geom)
+
+
+@op
+def max_pool_grad(y, *, x, top, geom):
+    """Zeros with each y added where in x its window's maximum `top` is: y (n, c, *out) -> (n, c, *size)."""
+    return kernels.max_grad(y, x, top, geom)
 
 
 @op
@@ -36,8 +50,9 @@ def gather_windows(x, *, taps, geom):
     return kernels.gather(x, taps, geom)
 
 
-max_pool.vjp(
-    x=lambda g, x, out, geom: scatter_windows(g, taps=values(max_pool_winners(x, out, geom=geom)), geom=geom)
+max_pool.vjp(x=lambda g, x, out, geom: max_pool_grad(g, x=values(x), top=values(out), geom=geom))
+max_pool_grad.vjp(
+    y=lambda g, x, top, geom: gather_windows(g, taps=values(max_pool_winners(x, top, geom=geom)), geom=geom)
 )
 scatter_windows.vjp(y=lambda g, taps, geom: gather_windows(g, taps=taps, geom=geom))
 gather_windows.vjp(x=lambda g, taps, geom: scatter_windows(g, taps=taps, geom=geom))

@@ -302,9 +302,12 @@ def pooling(draw: st.DrawFn, values: Values = normal, back: bool = False, taps: 
 
 
 @st.composite
-def pooled(draw: st.DrawFn) -> Any:
+def pooled(draw: st.DrawFn, incoming: bool = False) -> Any:
     (x,), attrs = draw(pooling(apart))
-    return (x, pool.max_forward(x, attrs["geom"])), attrs
+    top = pool.max_forward(x, attrs["geom"])
+    if incoming:
+        return (draw(arrays(top.shape)),), attrs | {"x": x, "top": top}
+    return (x, top), attrs
 
 
 @st.composite
@@ -422,6 +425,7 @@ _calls: dict[str, Strategy] = {
     "conv_weight_grad": convolution("yx"),
     # pool
     "max_pool": pooling(apart),
+    "max_pool_grad": pooled(incoming=True),
     "max_pool_winners": pooled(),
     "scatter_windows": pooling(back=True, taps=True),
     "gather_windows": pooling(taps=True),
@@ -473,7 +477,9 @@ LINEAR: dict[str, str] = {
     **dict.fromkeys(
         ("scatter_add", "neg", "to", "sum", "mean", "dropout", "gather_windows", "window_sum"), "x"
     ),
-    **dict.fromkeys(("scatter_windows", "window_spread", "relu_grad", "normalize_grad"), "y"),
+    **dict.fromkeys(
+        ("scatter_windows", "window_spread", "relu_grad", "max_pool_grad", "normalize_grad"), "y"
+    ),
     **dict.fromkeys(("add", "sub", "where", "setitem"), "x y"),
     **dict.fromkeys(("mul", "matmul"), "x|y"),
     "cat": "xs",
