@@ -1,19 +1,22 @@
-"""Ours against PyTorch: one command, one table.
+"""Ours against PyTorch: one command, one page.
 
-    python benchmarks/run.py                        every workload, 1 and 2 threads, to the screen
+    python benchmarks/run.py                        everything, on 1 and 2 threads, to the screen
     python benchmarks/run.py --only LeNet --threads 1
-    python benchmarks/run.py --write                also docs/performance.md and benchmarks/results.json
+    python benchmarks/run.py --write                as well docs/performance.md and benchmarks/results.json
+    python benchmarks/run.py --page                 the page again from the results, without measuring
 
 Every library runs in a process of its own, with its threads set before anything is imported, and the
 processes take turns: A B C, A B C, ... for `--rounds` rounds, so that a slow minute of the machine hits
 all alike.  A figure is the median over rounds of each round's median.  While one runs, the load of all
 other processes is measured ("foreign", in CPUs); rounds above 0.15 are left out when there are quieter
-ones, and the table says how many were quiet.  The reference is the faster of PyTorch's memory orders.
+ones, and the table says how many were quiet.  The reference is the better of PyTorch's memory orders.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -21,63 +24,89 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-OURS, TORCH = "tinygrad_cnn", ["torch", "torch channels_last"]
+import numpy as np
+
+if __name__ == "__main__":  # in place of this folder, whose profile.py Python would take for its own
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from benchmarks import accuracy, installed, page, workloads
+from benchmarks.page import OURS, ROOT, TORCH
+
 QUIET = 0.15
+FRESH = [
+    "LeNet training step, batch 64",
+    "LeNet training step, batch 256",
+    "VGG training step, batch 128",
+    "ResNet-18 training step, 32x32, batch 32",
+]
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--only", default="", help="only workloads whose name contains this")
+    parser.add_argument("--only", default="", help="time workloads whose name contains this, nothing else")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of measuring, per workload and round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of measuring, per workload and round")
     parser.add_argument("--write", action="store_true", help="write the results page and its data")
+    parser.add_argument("--page", action="store_true", help="write the page from the data, and that is all")
     parser.add_argument("--child", default="", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
     if args.child:
         return child(args.child)
+    if args.page:
+        return page.rewrite()
+    if args.write and args.only:
+        parser.error("--write is for all the results; leave --only out")
+    if not importlib.util.find_spec("torch"):
+        raise SystemExit(
+            "PyTorch is the yardstick, and it is not installed here:\n    python -m pip install torch==2.13.0"
+        )
 
-    import workloads
-
+    threads = [int(number) for number in args.threads.split(",")]
     names = [name for name in workloads.NAMES if args.only.lower() in name.lower()]
-    results: dict[str, Any] = {"machine": machine(), "overhead": overhead(), "import": import_times()}
-    print(facts(results))
+    results: dict[str, Any] = {"machine": machine(), "overhead": overhead()}
+    print(page.facts(results), page.TIMES, sep="\n\n")
     results["rows"] = rows = []
-    for threads in map(int, args.threads.split(",")):
+    for number in threads:
         for name in names:
-            rows.append(measure(name, threads, args.rounds, args.seconds))
-            print(line(rows[-1]), flush=True)
+            rows.append(measure(name, number, args.rounds, args.seconds))
+            print(page.timing(rows[-1]), flush=True)
+    if args.only:
+        return
+    results["fresh"] = [fresh(name, number, -(-args.rounds // 2)) for name in FRESH for number in threads]
+    results["installed"] = installed.packages(args.rounds)
+    results["accuracy"] = accuracy.errors()
+    results["profiles"] = [profile(row["name"], row["threads"]) for row in rows if page.missed(row)]
+    print("", *page.tables(results).values(), sep="\n\n")
     if args.write:
-        (ROOT / "benchmarks" / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-        (ROOT / "docs" / "performance.md").write_text(page(results))
+        page.write(results)
 
 
 # --- one library, in its own process ---------------------------------------------------------------
 
 
 def child(library: str) -> None:
-    """Read workloads and budgets from stdin, answer with measurements on stdout."""
-    import workloads
-
+    """Say "ready", then read workloads and budgets from stdin and answer with measurements on stdout."""
     chosen = workloads.Library(library)
     if hasattr(chosen.root, "set_num_threads"):
         chosen.root.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    print("ready", flush=True)
     steps: dict[str, Any] = {}
+    first: dict[str, float] = {}
     for request in sys.stdin:
         name, seconds = json.loads(request)
-        first = None
         if name not in steps:
             steps = {name: workloads.build(name, chosen)}
-            begin = time.perf_counter()
+            before, begin = memory("VmRSS"), time.perf_counter()
             steps[name]()
-            first = time.perf_counter() - begin
+            first = {"first": time.perf_counter() - begin, "before": before}
             steps[name]()
-        print(json.dumps({**timed(steps[name], seconds), "first": first}), flush=True)
+        print(json.dumps({**timed(steps[name], seconds), **first, "peak": memory("VmHWM")}), flush=True)
 
 
 def timed(step: Any, seconds: float) -> dict[str, float]:
@@ -89,7 +118,7 @@ def timed(step: Any, seconds: float) -> dict[str, float]:
         times.append(time.perf_counter() - start)
     wall = time.perf_counter() - begin
     foreign = (cpu_seconds() - busy - (sum(os.times()[:2]) - own)) / wall
-    return {"median": statistics.median(times), "best": min(times), "foreign": max(0.0, foreign)}
+    return {"median": statistics.median(times), "foreign": max(0.0, foreign)}
 
 
 def cpu_seconds() -> float:
@@ -101,58 +130,151 @@ def cpu_seconds() -> float:
     return sum(int(fields[i]) for i in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")
 
 
+def memory(field: str) -> float:
+    """Bytes of this process in memory, now ("VmRSS") or at most ("VmHWM"); nan where /proc does not tell.
+
+    getrusage's ru_maxrss is no less than that of the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return float("nan")
+    return 1024.0 * int(status.partition(f"{field}:")[2].split()[0])
+
+
+class Child:
+    """A library that has been imported in a process of its own, and waits; the process ends with a `with`."""
+
+    def __init__(self, library: str, threads: int):
+        self.library = library
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--child", library],
+            env=environment(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.answer("start")  # an import beside a measurement would be foreign load
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, name: str, seconds: float) -> Any:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([name, seconds]) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.answer(repr(name)))
+
+    def answer(self, what: str) -> str:
+        assert self.process.stdout is not None
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self.library} failed at {what}; see above why")
+        return answer
+
+
+def environment(threads: int) -> dict[str, str]:
+    limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    tuned = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    mine = {name: value for name, value in os.environ.items() if name not in tuned}
+    return {**mine, **dict.fromkeys(limits, str(threads))}
+
+
 # --- all of them, taking turns ------------------------------------------------------------------------
 
 
+def libraries(name: str) -> list[str]:
+    """Who runs a workload; in a tiny MLP there are no images that could lie in another order."""
+    return [OURS, *TORCH[: 1 if name.startswith("tiny MLP") else 2]]
+
+
 def measure(name: str, threads: int, rounds: int, seconds: float) -> dict[str, Any]:
-    libraries = [OURS, *TORCH]
-    if name.startswith("tiny MLP"):
-        libraries.remove("torch channels_last")  # there are no images to order
-    children = {library: start(library, threads) for library in libraries}
-    found: dict[str, list[dict[str, float]]] = {library: [] for library in libraries}
-    try:
+    """The time of a step, and in how many of the rounds the machine was quiet."""
+    found: dict[str, list[dict[str, float]]] = {library: [] for library in libraries(name)}
+    with ExitStack() as stack:
+        children = [stack.enter_context(Child(library, threads)) for library in found]
         for _ in range(rounds):
-            for library, process in children.items():
-                assert process.stdin is not None and process.stdout is not None
-                process.stdin.write(json.dumps([name, seconds]) + "\n")
-                process.stdin.flush()
-                answer = process.stdout.readline()
-                if not answer:
-                    raise SystemExit(f"{library} failed at {name!r}; run it alone to see why")
-                found[library].append(json.loads(answer))
-    finally:
-        for process in children.values():
-            process.kill()
-            process.wait()
-    row: dict[str, Any] = {"name": name, "threads": threads, "libraries": {}}
-    for library, measurements in found.items():
-        quiet = [m for m in measurements if not m["foreign"] > QUIET]
-        row["libraries"][library] = {
-            "ms": 1e3 * statistics.median(m["median"] for m in quiet or measurements),
-            "first_ms": 1e3 * measurements[0]["first"],
-            "quiet": len(quiet),
-        }
-    row["ratio"] = row["libraries"][OURS]["ms"] / min(row["libraries"][t]["ms"] for t in libraries[1:])
-    return row
+            for process in children:
+                found[process.library].append(process.ask(name, seconds))
+    quiet = {library: [m for m in all_ if not m["foreign"] > QUIET] for library, all_ in found.items()}
+    return {
+        "name": name,
+        "threads": threads,
+        "rounds": rounds,
+        "quiet": min(map(len, quiet.values())),
+        "ms": {
+            library: 1e3 * statistics.median(m["median"] for m in quiet[library] or found[library])
+            for library in found
+        },
+    }
 
 
-def start(library: str, threads: int) -> subprocess.Popen[str]:
-    limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    env = {**os.environ, **dict.fromkeys(limits, str(threads))}
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-        env.pop(name, None)
-    command = [sys.executable, __file__, "--child", library]
-    return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def fresh(name: str, threads: int, rounds: int) -> dict[str, Any]:
+    """The first step of a process, after imports and building, and its memory over some steps."""
+    found: dict[str, list[dict[str, float]]] = {library: [] for library in libraries(name)}
+    for _ in range(rounds):
+        for library, measurements in found.items():
+            with Child(library, threads) as process:
+                measurements.append(process.ask(name, 0.0))
+
+    def median(what: Callable[[dict[str, float]], float]) -> dict[str, float]:
+        return {library: statistics.median(map(what, taken)) for library, taken in found.items()}
+
+    return {
+        "name": name,
+        "threads": threads,
+        "first_ms": median(lambda m: 1e3 * m["first"]),
+        "peak_mb": median(lambda m: 1e-6 * m["peak"]),
+        "added_mb": median(lambda m: 1e-6 * (m["peak"] - m["before"])),
+    }
 
 
-# --- what a recorded op costs, and what an import does ----------------------------------------------
+def profile(name: str, threads: int) -> str:
+    """What profile.py says of a workload."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "profile.py"), name, "--threads", str(threads)]
+    return subprocess.run(
+        command, env=environment(threads), stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
+# --- the machine, and what a recorded op costs -----------------------------------------------------
+
+
+def machine() -> dict[str, Any]:
+    cpu = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        models = [s for s in Path("/proc/cpuinfo").read_text().splitlines() if s.startswith("model name")]
+        cpu = models[0].partition(":")[2].strip() if models else cpu
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": f"{blas['name']} {blas['version']}",
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def commit() -> str:
+    """The one that is checked out, and whether the package has been changed since."""
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", OURS)
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
 
 
 def overhead(length: int = 200) -> dict[str, float]:
     """Microseconds per recorded op over NumPy's own, forward, and per op of backward."""
-    import numpy as np
-
-    import tinygrad_cnn as tg
+    import tinygrad_cnn as tg  # not above: PyTorch's processes are to have nothing of it
 
     x = tg.randn(1, 16, requires_grad=True)
     y = tg.randn(1, 16)
@@ -175,76 +297,6 @@ def overhead(length: int = 200) -> dict[str, float]:
         samples["backward"].append(end - forward)
     each = {name: 1e6 * statistics.median(times) / length for name, times in samples.items()}
     return {**each, "over_numpy": each["forward"] - each["numpy"]}
-
-
-def import_times(rounds: int = 7) -> dict[str, float]:
-    """Seconds from the start of a process to the end of an import."""
-    codes = {"python": "pass", "numpy": "import numpy", OURS: f"import {OURS}", "torch": "import torch"}
-    times: dict[str, list[float]] = {name: [] for name in codes}
-    for _ in range(rounds):
-        for name, code in codes.items():
-            begin = time.perf_counter()
-            if (
-                subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL).returncode
-                == 0
-            ):
-                times[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(taken) for name, taken in times.items() if taken}
-
-
-# --- telling --------------------------------------------------------------------------------------------
-
-
-def machine() -> dict[str, Any]:
-    import numpy as np
-
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        models = [s for s in Path("/proc/cpuinfo").read_text().splitlines() if s.startswith("model name")]
-        cpu = models[0].partition(":")[2].strip() if models else cpu
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
-    return {
-        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown",
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "blas": f"{blas['name']} {blas['version']}",
-    }
-
-
-def facts(results: dict[str, Any]) -> str:
-    m, o, i = results["machine"], results["overhead"], results["import"]
-    extra = {name: seconds - i["numpy"] for name, seconds in i.items()}
-    return (
-        f"Commit {m['commit']}, {m['date']}; {m['cpu']}, {m['cores']} cores; Python {m['python']}, "
-        f"NumPy {m['numpy']} ({m['blas']}).\n\n"
-        f"A recorded op costs {o['over_numpy']:.1f} µs over NumPy's own {o['numpy']:.1f} µs forward, and "
-        f"{o['backward']:.1f} µs in backward.  Importing the package takes {extra[OURS]:.2f} s over NumPy's "
-        f"{i['numpy'] - i['python']:.2f} s" + (f", PyTorch {extra['torch']:.2f} s." if "torch" in i else ".")
-    )
-
-
-def line(row: dict[str, Any]) -> str:
-    cells = [f"{row['name']}", str(row["threads"])]
-    for library in (OURS, *TORCH):
-        cell = row["libraries"].get(library)
-        cells.append("" if cell is None else f"{cell['ms']:.2f}" if cell["ms"] < 100 else f"{cell['ms']:.0f}")
-    quiet = min(cell["quiet"] for cell in row["libraries"].values())
-    return "| " + " | ".join([*cells, f"**{row['ratio']:.2f}**", str(quiet)]) + " |"
-
-
-def page(results: dict[str, Any]) -> str:
-    head = ["workload", "threads", "ours, ms", "PyTorch, ms", "channels_last, ms", "ratio", "quiet rounds"]
-    table = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1), *map(line, results["rows"])]
-    return (
-        "# Performance\n\n"
-        "Written by `python benchmarks/run.py --write`; below 1 the ratio says that we are faster than the\n"
-        "faster of PyTorch's two memory orders.  Single operations are timed forward and backward.\n\n"
-        f"{facts(results)}\n\n" + "\n".join(table) + "\n"
-    )
 
 
 if __name__ == "__main__":

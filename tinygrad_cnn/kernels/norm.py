@@ -1,7 +1,7 @@
 """Batch normalization: sums over channels, and channels scaled and shifted.
 
-Sums are matrix products with ones, which BLAS computes as fast as memory can be read: some numbers at a time,
-and their sums in float64.  Where channels lie innermost, scales and shifts are repeated until a row is long
+Sums are matrix products with ones, computed as fast as memory can be read: some numbers at a time, and their
+sums in float64.  Where channels lie innermost, scales and shifts are repeated until a row is long
 enough for NumPy's loops.  Large images are worked on piece by piece, which stay in the cache between two
 steps; the pieces do not depend on the number of threads.
 """
@@ -15,32 +15,35 @@ import numpy as np
 
 from .runtime import parts, share
 
-__all__ = ["combine", "dots", "moments", "scale_shift", "sums"]
+__all__ = ["combine", "moments", "scale_shift", "sums", "sums_and_dots"]
 
 PIECE = 1 << 18  # elements
 RUN = 512  # this many are added up in their own precision,
-LONG_RUN = 2048  # or in a row of memory, of which BLAS adds up many parts side by side
+LONG_RUN = 4096  # or in a row of memory, of which BLAS adds up many parts side by side
 
 
 def sums(x: np.ndarray) -> np.ndarray:
     """Per channel the sum of x (N, C, ...), in float64: (C,)."""
-    return _added_up(_sum, x)
+    return _added_up([x], _sum)[0]
 
 
-def dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Per channel the sum of x y, in float64: (C,)."""
-    return _added_up(_dot, x, y)
+def sums_and_dots(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per channel the sum of x and that of x y, in float64: (C,), (C,)."""
+    total, dots = _added_up([x, y], lambda x, y: _sum(x), _dot)
+    return total, dots
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Per channel mean and biased variance of x (N, C, ...), in float64: (C,), (C,)."""
     count = x.size // x.shape[1]
-    mean = sums(x) / count
-    variance = dots(x, x) / count - mean * mean
+    total, squares = sums_and_dots(x, x)
+    mean = total / count
+    variance = squares / count - mean * mean
     if not (mean * mean <= 100 * variance).all():  # most digits were lost in the difference, or it is nan
         centered = scale_shift(x, np.ones_like(mean), -mean)
-        rest = sums(centered) / count
-        mean, variance = mean + rest, dots(centered, centered) / count - rest * rest
+        total, squares = sums_and_dots(centered, centered)
+        rest = total / count
+        mean, variance = mean + rest, squares / count - rest * rest
     return mean, np.maximum(variance, 0)
 
 
@@ -60,24 +63,31 @@ def combine(x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray, shift: n
 
 def _sum(x: np.ndarray) -> np.ndarray:
     """(outer, C, inner) -> (C,) in float64."""
-    outer, c, inner = x.shape
-    if inner != 1:
+    if x.shape[2] != 1:
         return _row_by_row(lambda x: np.matmul(x, np.ones(x.shape[-1], x.dtype)), x)
-    runs = outer // RUN
-    whole = runs * RUN
-    total = np.matmul(np.ones(RUN, x.dtype), x[:whole].reshape(runs, RUN, c)).sum(0, dtype=np.float64)
-    return total + np.matmul(np.ones(outer - whole, x.dtype), x[whole:, :, 0])
+    return _in_runs(lambda x: np.matmul(np.ones(x.shape[-2], x.dtype), x), x)
 
 
 def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if x.shape[2] != 1:
         return _row_by_row(lambda x, y: np.matmul(x[..., None, :], y[..., None])[..., 0, 0], x, y)
-    return _sum(x * y)
+    return _in_runs(lambda x, y: np.einsum("...ij,...ij->...j", x, y), x, y)
+
+
+def _in_runs(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """What the function adds up in runs of rows (runs, rows, C), and in what is left over: (C,)."""
+    outer, c, _ = arrays[0].shape
+    runs = outer // RUN
+    whole = runs * RUN
+    of_runs = function(*(array[:whole].reshape(runs, RUN, c) for array in arrays))
+    return of_runs.sum(0, dtype=np.float64) + function(*(array[whole:, :, 0] for array in arrays))
 
 
 def _row_by_row(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
     """What the function adds up in rows (outer, C, runs, numbers), and in what is left over: (C,)."""
     outer, c, inner = arrays[0].shape
+    if inner <= LONG_RUN:
+        return function(*arrays).sum(0, dtype=np.float64)
     runs = inner // LONG_RUN
     whole = runs * LONG_RUN
     of_runs = function(*(array[..., :whole].reshape(outer, c, runs, LONG_RUN) for array in arrays))
@@ -126,16 +136,18 @@ def _pieces(x: np.ndarray) -> list[tuple[slice, slice]]:
     return [(everything, part) for part in parts(x.shape[1], min(x.shape[1], count))]
 
 
-def _added_up(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+def _added_up(arrays: list[np.ndarray], *functions: Callable[..., np.ndarray]) -> np.ndarray:
+    """What each function adds up: (functions, C)."""
     axes = _axes(arrays[0])
     views = [_lie(array, axes) for array in arrays]
     pieces = _pieces(views[0])
-    found = np.zeros((len(pieces), views[0].shape[1]))
+    found = np.zeros((len(pieces), len(functions), views[0].shape[1]))
 
     def work(mine: Iterator[int]) -> None:
         for number in mine:
-            piece = pieces[number]
-            found[number, piece[1]] = function(*(view[piece] for view in views))
+            part = [view[pieces[number]] for view in views]
+            for row, function in zip(found[number], functions, strict=True):
+                row[pieces[number][1]] = function(*part)
 
     share(work, range(len(pieces)))
     return found.sum(0)

@@ -87,8 +87,8 @@ def batch_norm(x, w, b, *, eps, center, rstd):
 @op
 def batch_norm_sums(y, x, *, eps, center, rstd):
     """Per channel the sum of y, and that of y z: (2, C)."""
-    total = kernels.sums(y)
-    return np.stack([total, (kernels.dots(y, x) - center * total) * rstd]).astype(y.dtype)
+    total, dots = kernels.sums_and_dots(y, x)
+    return np.stack([total, (dots - center * total) * rstd]).astype(y.dtype)
 
 
 @op
