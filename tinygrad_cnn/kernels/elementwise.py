@@ -13,7 +13,8 @@ from .runtime import parts, share
 __all__ = ["in_parts", "relu", "relu_grad"]
 
 SMALL = 1 << 10  # elements, up to which the number of calls is what counts
-LARGE = 1 << 20  # elements, from which on threads share a loop
+LARGE = 1 << 19  # elements, times the passes over them, from which on threads share a loop
+PART = 1 << 20  # elements
 
 try:  # np.clip without its preparations, which take longer than a small array
     from numpy._core.umath import clip  # type: ignore[attr-defined]
@@ -21,15 +22,15 @@ except ImportError:  # pragma: no cover - another NumPy
     clip = np.clip
 
 
-def in_parts(loop: Callable[..., Any], *arrays: np.ndarray) -> None:
-    """Call `loop` with the arrays; large ones part by part, shared among threads.
+def in_parts(loop: Callable[..., Any], *arrays: np.ndarray, passes: int = 1) -> None:
+    """Call `loop`, which passes over the arrays so often; large ones part by part, shared among threads.
 
     They have their first two axes in common, and are cut along the one that lies outermost in memory.
     """
     first = max(arrays, key=lambda array: array.size)
     steps = [abs(step) * (n > 1) for step, n in zip(first.strides[:2], first.shape, strict=False)]
     axis = int(len(steps) > 1 and steps[1] > steps[0])
-    if first.size < LARGE or not first.ndim or first.shape[axis] < 2:
+    if first.size * passes < LARGE or not first.ndim or first.shape[axis] < 2:
         loop(*arrays)
         return
 
@@ -38,7 +39,7 @@ def in_parts(loop: Callable[..., Any], *arrays: np.ndarray) -> None:
             index = (slice(None),) * axis + (part,)
             loop(*(array[index] for array in arrays))
 
-    share(work, parts(first.shape[axis], min(first.shape[axis], 2 * -(-first.size // (2 * LARGE)))))
+    share(work, parts(first.shape[axis], min(first.shape[axis], 2 * -(-first.size // (2 * PART)))))
 
 
 def relu(x: np.ndarray) -> np.ndarray:
