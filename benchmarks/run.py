@@ -91,22 +91,23 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def child(library: str) -> None:
-    """Say "ready", then read workloads and budgets from stdin and answer with measurements on stdout."""
+    """Say "ready"; then answer requests: a name to build and try that workload, seconds to time it."""
     chosen = workloads.Library(library)
     if hasattr(chosen.root, "set_num_threads"):
         chosen.root.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     print("ready", flush=True)
-    steps: dict[str, Any] = {}
-    first: dict[str, float] = {}
-    for request in sys.stdin:
-        name, seconds = json.loads(request)
-        if name not in steps:
-            steps = {name: workloads.build(name, chosen)}
+    step: Any = None
+    for request in map(json.loads, sys.stdin):
+        if isinstance(request, str):
+            step = workloads.build(request, chosen)
             before, begin = memory("VmRSS"), time.perf_counter()
-            steps[name]()
-            first = {"first": time.perf_counter() - begin, "before": before}
-            steps[name]()
-        print(json.dumps({**timed(steps[name], seconds), **first, "peak": memory("VmHWM")}), flush=True)
+            step()
+            first = time.perf_counter() - begin
+            step()
+            answer = {"first": first, "before": before, "peak": memory("VmHWM")}
+        else:
+            answer = timed(step, request)
+        print(json.dumps(answer), flush=True)
 
 
 def timed(step: Any, seconds: float) -> dict[str, float]:
@@ -163,11 +164,11 @@ class Child:
         self.process.kill()
         self.process.communicate()
 
-    def ask(self, name: str, seconds: float) -> Any:
+    def ask(self, request: str | float) -> Any:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([name, seconds]) + "\n")
+        self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        return json.loads(self.answer(repr(name)))
+        return json.loads(self.answer(repr(request)))
 
     def answer(self, what: str) -> str:
         assert self.process.stdout is not None
@@ -197,29 +198,26 @@ def measure(name: str, threads: int, rounds: int, seconds: float) -> dict[str, A
     found: dict[str, list[dict[str, float]]] = {library: [] for library in libraries(name)}
     with ExitStack() as stack:
         children = [stack.enter_context(Child(library, threads)) for library in found]
+        for process in children:
+            process.ask(name)
         for _ in range(rounds):
             for process in children:
-                found[process.library].append(process.ask(name, seconds))
-    quiet = {library: [m for m in all_ if not m["foreign"] > QUIET] for library, all_ in found.items()}
-    return {
-        "name": name,
-        "threads": threads,
-        "rounds": rounds,
-        "quiet": min(map(len, quiet.values())),
-        "ms": {
-            library: 1e3 * statistics.median(m["median"] for m in quiet[library] or found[library])
-            for library in found
-        },
-    }
+                found[process.library].append(process.ask(seconds))
+    times, fewest = {}, rounds
+    for library, taken in found.items():
+        quiet = [m for m in taken if not m["foreign"] > QUIET]
+        times[library] = 1e3 * statistics.median(m["median"] for m in quiet or taken)
+        fewest = min(fewest, len(quiet))
+    return {"name": name, "threads": threads, "rounds": rounds, "quiet": fewest, "ms": times}
 
 
 def fresh(name: str, threads: int, rounds: int) -> dict[str, Any]:
-    """The first step of a process, after imports and building, and its memory over some steps."""
+    """The first step of a process, after imports and building, and its memory over two steps."""
     found: dict[str, list[dict[str, float]]] = {library: [] for library in libraries(name)}
     for _ in range(rounds):
         for library, measurements in found.items():
             with Child(library, threads) as process:
-                measurements.append(process.ask(name, 0.0))
+                measurements.append(process.ask(name))
 
     def median(what: Callable[[dict[str, float]], float]) -> dict[str, float]:
         return {library: statistics.median(map(what, taken)) for library, taken in found.items()}
@@ -236,9 +234,7 @@ def fresh(name: str, threads: int, rounds: int) -> dict[str, Any]:
 def profile(name: str, threads: int) -> str:
     """What profile.py says of a workload."""
     command = [sys.executable, str(ROOT / "benchmarks" / "profile.py"), name, "--threads", str(threads)]
-    return subprocess.run(
-        command, env=environment(threads), stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
+    return subprocess.check_output(command, env=environment(threads), text=True)
 
 
 # --- the machine, and what a recorded op costs -----------------------------------------------------

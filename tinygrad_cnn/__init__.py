@@ -38,6 +38,8 @@ from .creation import (
     zeros_like,
 )
 from .errors import ArgumentError as _ArgumentError
+from .kernels.conv import conv_plans
+from .kernels.runtime import get_num_threads, set_num_threads
 from .op import is_tensor, op
 from .random import Generator, get_rng_state, manual_seed, set_rng_state
 from .serialization import load, save
@@ -168,6 +170,7 @@ __all__ = [
     "clamp",
     "clip",
     "clone",
+    "conv_plans",
     "data",
     "device",
     "div",
@@ -190,6 +193,7 @@ __all__ = [
     "full_like",
     "gather",
     "ge",
+    "get_num_threads",
     "get_rng_state",
     "graph",
     "gt",
@@ -244,6 +248,7 @@ __all__ = [
     "reshape",
     "save",
     "set_grad_enabled",
+    "set_num_threads",
     "set_rng_state",
     "sigmoid",
     "sign",

@@ -52,9 +52,9 @@ _threads = _cores()
 def set_num_threads(num: int) -> None:
     """Let the kernels use so many threads; at first all cores, or what OMP_NUM_THREADS says.
 
-    Results are the same, bit for bit, for any number.
+    Results are the same, bit for bit, for any number.  More threads than cores only slow each other down.
 
-    Raises ArgumentError for less than one.
+    Raises ArgumentError for anything but an int of at least one.
 
     >>> set_num_threads(get_num_threads())
     """

@@ -25,16 +25,22 @@ _allowed = tuple(_PLANS)
 
 
 class conv_plans:
-    """Let convolutions be computed by these plans only: from now on, or inside a `with`.
+    """Let convolutions be computed by these plans only: from now on, or inside a `with`; in all threads.
 
-    The plans are "pointwise", "depthwise", "winograd" and "columns"; the first of those allowed that fits
-    is taken, and "columns", which fits all, if none does.  conv_plans() allows them all, as at the start.
-    Without "winograd", 3x3 convolutions are as exact as plain sums, and slower.
+    Args:
+        plans: of "pointwise", "depthwise", "winograd" and "columns".  The first of them that fits is taken,
+            in this order, and "columns", which fits everything, if none does.  None at all allows all four,
+            as at the start.
+
+    "winograd" computes 3x3 convolutions in float32 (never in float64) with a quarter of the products, and
+    is off by up to 3e-5 of the largest result; plain sums are off by 1e-6.
 
     Raises ArgumentError for a plan that there is not.
 
-    >>> with conv_plans("columns"):
-    ...     pass  # everything in here is computed by way of columns
+    >>> import tinygrad_cnn as tg
+    >>> conv = tg.nn.Conv2d(32, 32, 3)
+    >>> with tg.conv_plans("pointwise", "depthwise", "columns"):  # all but "winograd"
+    ...     exact = conv(tg.zeros(1, 32, 16, 16))
     """
 
     def __init__(self, *plans: str):
