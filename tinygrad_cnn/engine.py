@@ -8,6 +8,7 @@ need nothing more.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,7 +165,7 @@ def _pull(
                             lent.discard(parent)
                         else:
                             grads[parent] = part
-                            if taped or part is g or part.base is not None:
+                            if taped or part is g or (part.base is not None and not _owned(part)):
                                 lent.add(parent)
                 if node.saved and not retain_graph:
                     node.saved, node.versions = None, ()
@@ -173,6 +174,14 @@ def _pull(
         raise
     finally:
         restore(token)
+
+
+def _owned(view: np.ndarray) -> bool:
+    """Whether an array that nobody else has lies behind all of this view."""
+    whole = getattr(view.base, "size", -1) == view.size
+    return (
+        whole and view.flags.writeable and getrefcount(view.base) == 2
+    )  # the view's own, and ours
 
 
 def _hooked(node: Node, g: Tensor) -> Tensor:
