@@ -179,9 +179,7 @@ def _pull(
 def _owned(view: np.ndarray) -> bool:
     """Whether an array that nobody else has lies behind all of this view."""
     whole = getattr(view.base, "size", -1) == view.size
-    return (
-        whole and view.flags.writeable and getrefcount(view.base) == 2
-    )  # the view's own, and ours
+    return whole and view.flags.writeable and getrefcount(view.base) == 2  # the view's own, and ours
 
 
 def _hooked(node: Node, g: Tensor) -> Tensor:

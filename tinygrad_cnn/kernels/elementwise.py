@@ -13,7 +13,7 @@ from .runtime import parts, share
 __all__ = ["in_parts", "relu", "relu_grad"]
 
 SMALL = 1 << 10  # elements, up to which the number of calls is what counts
-LARGE = 1 << 19  # elements, times the passes over them, from which on threads share a loop
+LARGE = 1 << 20  # elements, times the passes over them, from which on threads share a loop
 PART = 1 << 20  # elements
 
 try:  # np.clip without its preparations, which take longer than a small array
@@ -25,12 +25,15 @@ except ImportError:  # pragma: no cover - another NumPy
 def in_parts(loop: Callable[..., Any], *arrays: np.ndarray, passes: int = 1) -> None:
     """Call `loop`, which passes over the arrays so often; large ones part by part, shared among threads.
 
-    They have their first two axes in common, and are cut along the one that lies outermost in memory.
+    They have all axes in common, or the first two, and are cut along the one that lies outermost in memory.
     """
     first = max(arrays, key=lambda array: array.size)
-    steps = [abs(step) * (n > 1) for step, n in zip(first.strides[:2], first.shape, strict=False)]
-    axis = int(len(steps) > 1 and steps[1] > steps[0])
-    if first.size * passes < LARGE or not first.ndim or first.shape[axis] < 2:
+    if first.size * passes < LARGE or first.ndim < 2:
+        loop(*arrays)
+        return
+    common = first.ndim if all(array.shape == first.shape for array in arrays) else 2
+    axis = max(range(common), key=lambda i: abs(first.strides[i]) * (first.shape[i] > 1))
+    if first.shape[axis] < 2 or abs(first.strides[axis]) == first.itemsize:
         loop(*arrays)
         return
 

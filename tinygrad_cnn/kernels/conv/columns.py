@@ -31,7 +31,8 @@ __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
 PIECE = 1 << 21  # bytes of columns: they are read again at once, while still in the cache
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
-SHARED = 1 << 24  # multiplications that are worth another thread's while
+SHARED = 1 << 24  # multiplications that are worth another thread's while,
+ENOUGH = 192  # if each has so many windows; BLAS is slow where a matrix is narrow
 FEW = 8  # so few channels are not worth having innermost
 WIDE = 24  # so many filters are worth having innermost
 
@@ -170,8 +171,10 @@ def _pieces(
 ) -> list[Piece]:
     """What is worked on at a time; with the batch innermost, all images and some rows."""
     channels = geom.in_channels if channels is None else channels
-    count = -(-images * prod(geom.out) * channels * prod(geom.kernel) * itemsize // PIECE)
-    count += count > 1 and count % 2  # two threads are to have the same number of them
+    windows, taps = images * prod(geom.out), channels * prod(geom.kernel)
+    count = -(-windows * taps * itemsize // PIECE)
+    if count > 1 or (windows >= 2 * ENOUGH and windows * taps * geom.out_channels // geom.groups > SHARED):
+        count += count % 2  # two threads are to have the same number of them
     if order == "batch":
         return [(slice(0, images), rows) for rows in parts(geom.out[0], min(count, geom.out[0]))]
     if images >= count:
