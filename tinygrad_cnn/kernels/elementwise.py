@@ -14,7 +14,6 @@ __all__ = ["in_parts", "relu", "relu_grad"]
 
 SMALL = 1 << 10  # elements, up to which the number of calls is what counts
 LARGE = 1 << 20  # elements, times the passes over them, from which on threads share a loop
-PART = 1 << 20  # elements
 
 try:  # np.clip without its preparations, which take longer than a small array
     from numpy._core.umath import clip  # type: ignore[attr-defined]
@@ -42,7 +41,7 @@ def in_parts(loop: Callable[..., Any], *arrays: np.ndarray, passes: int = 1) -> 
             index = (slice(None),) * axis + (part,)
             loop(*(array[index] for array in arrays))
 
-    share(work, parts(first.shape[axis], min(first.shape[axis], 2 * -(-first.size // (2 * PART)))))
+    share(work, parts(first.shape[axis], min(first.shape[axis], 2 * -(-first.size // (2 * LARGE)))))
 
 
 def relu(x: np.ndarray) -> np.ndarray:

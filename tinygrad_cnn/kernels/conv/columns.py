@@ -31,7 +31,7 @@ __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
 PIECE = 1 << 21  # bytes of columns: they are read again at once, while still in the cache
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
-SHARED = 1 << 24  # multiplications that are worth another thread's while,
+SHARED = 1 << 23  # multiplications that are worth another thread's while,
 ENOUGH = 192  # if each has so many windows; BLAS is slow where a matrix is narrow
 FEW = 8  # so few channels are not worth having innermost
 WIDE = 24  # so many filters are worth having innermost
@@ -65,7 +65,7 @@ def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 
     if len(pieces) == geom.groups == 1:
         columns, into = _Columns(geom, order, dtype).of(x, pieces[0]), _windows(y, pieces[0], geom, order)
-        share(some_filters, _filters(columns, geom))
+        share(some_filters, parts(geom.out_channels, _sharers(len(y), geom)))
     else:
         share(work, pieces)
     return y
@@ -124,7 +124,7 @@ def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     pieces = _pieces(len(y), geom, order, dtype.itemsize)
     apart = [list(group) for _, group in groupby(pieces, key=lambda piece: piece[0].start)]
     if len(apart) == 1 and order != "channels" and geom.groups == 1:
-        share(some_channels, parts(geom.in_channels, 2))
+        share(some_channels, parts(geom.in_channels, _sharers(len(y), geom)))
     else:
         share(some_images, apart)
     return dx
@@ -171,9 +171,9 @@ def _pieces(
 ) -> list[Piece]:
     """What is worked on at a time; with the batch innermost, all images and some rows."""
     channels = geom.in_channels if channels is None else channels
-    windows, taps = images * prod(geom.out), channels * prod(geom.kernel)
-    count = -(-windows * taps * itemsize // PIECE)
-    if count > 1 or (windows >= 2 * ENOUGH and windows * taps * geom.out_channels // geom.groups > SHARED):
+    windows = images * prod(geom.out)
+    count = -(-windows * channels * prod(geom.kernel) * itemsize // PIECE)
+    if count > 1 or (windows >= 2 * ENOUGH and _sharers(images, geom) > 1):
         count += count % 2  # two threads are to have the same number of them
     if order == "batch":
         return [(slice(0, images), rows) for rows in parts(geom.out[0], min(count, geom.out[0]))]
@@ -183,9 +183,10 @@ def _pieces(
     return [(slice(i, i + 1), part) for i in range(images) for part in rows]
 
 
-def _filters(columns: np.ndarray, geom: ConvGeometry) -> list[slice]:
-    """Where there is one piece only, its filters are what threads can share."""
-    return parts(geom.out_channels, 2 if columns.size * geom.out_channels > SHARED else 1)
+def _sharers(images: int, geom: ConvGeometry) -> int:
+    """How many threads a product is worth whose filters or channels, not pieces, are to be shared."""
+    products = images * prod(geom.out) * prod(geom.kernel) * geom.in_channels * geom.out_channels
+    return 2 if products // geom.groups > SHARED else 1
 
 
 class _Columns:
