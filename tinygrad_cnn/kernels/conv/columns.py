@@ -243,8 +243,10 @@ class _Columns:
                 start, many = s * rows.start - before, rows.stop - rows.start
             stop = start + s * (many - 1) + d * (f - 1) + 1
             shape[axis] = stop - start
-            parts.append(slice(max(0, start), max(0, min(n, stop))))
-            inside.append(slice(max(0, -start), max(0, -start) + parts[-1].stop - parts[-1].start))
+            first = min(n, max(0, start))
+            last = max(first, min(n, stop))  # they may see nothing but padding
+            parts.append(slice(first, last))
+            inside.append(slice(max(0, -start), max(0, -start) + last - first))
         seen = x[tuple(parts)]
         if seen.shape == tuple(shape):
             return seen
