@@ -932,8 +932,8 @@ def test_every_function_has_a_row() -> None:
             assert value is getattr(tg.Tensor, name), name
         else:
             assert name in {
-                "device", "get_rng_state", "is_grad_enabled", "is_tensor", "load", "manual_seed", "op",
-                "save", "set_rng_state",
+                "device", "get_num_threads", "get_rng_state", "is_grad_enabled", "is_tensor", "load",
+                "manual_seed", "op", "save", "set_num_threads", "set_rng_state",
             }, name  # fmt: skip
 
 
