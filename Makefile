@@ -12,7 +12,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:            ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | awk -F'|' '{ printf "  %-12s%s\n", $$1, $$2 }'
 
-demo: $(VENV)/.has-viz   ## train a CNN on real images, about two minutes; pictures in out/
+demo: $(VENV)/.has-viz   ## train a CNN on real images, about a minute; pictures in out/
 	$(BIN)/python examples/train_fashion.py $(ARGS)
 
 # One BLAS thread for each test process: together they fill the cores.

@@ -1,6 +1,6 @@
 """Train a small CNN on photographs of clothes, then look at what it learned.
 
-    python examples/train_fashion.py                        6,000 embedded images, about two minutes
+    python examples/train_fashion.py                        6,000 embedded images, about a minute
     python examples/train_fashion.py --full --data DIR      all 60,000, from the IDX files in DIR
     python examples/train_fashion.py --resume               go on after Ctrl-C
 
