@@ -138,12 +138,14 @@ def scale_shift(x, w, b, *, center, rstd):
 
 
 scale_shift.vjp(
-    x=lambda g, w, rstd: scale_shift(g, w, 0 * rstd, center=0 * rstd, rstd=rstd),
-    w=lambda g, x, center, rstd: sum(
-        g * scale_shift(x, np.ones_like(rstd), 0 * rstd, center=center, rstd=rstd), dim=_others(g)
-    ),
+    x=lambda g, w, rstd: _scale(g, w, np.zeros_like(rstd), rstd),
+    w=lambda g, x, center, rstd: sum(g * _scale(x, np.ones_like(rstd), center, rstd), dim=_others(g)),
     b=lambda g: sum(g, dim=_others(g)),
 )
+
+
+def _scale(x: Any, w: Any, center: Any, rstd: Any) -> Any:
+    return scale_shift(x, w, np.zeros_like(rstd), center=center, rstd=rstd)
 
 
 # --- dropout -----------------------------------------------------------------------------------------------
