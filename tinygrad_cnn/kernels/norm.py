@@ -17,7 +17,8 @@ from .runtime import parts, share
 
 __all__ = ["combine", "moments", "scale_shift", "sums", "sums_and_dots"]
 
-PIECE = 1 << 18  # elements
+SHARED = 1 << 18  # elements that are worth another thread's while
+PIECE = 1 << 19  # elements
 RUN = 512  # this many are added up in their own precision,
 LONG_RUN = 4096  # or in a row of memory, of which BLAS adds up many parts side by side
 
@@ -130,7 +131,7 @@ def _lie(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 def _pieces(x: np.ndarray) -> list[tuple[slice, slice]]:
     """Parts of (outer, C, inner): of the outer axis where there is one, else of the channels."""
-    count, everything = max(1, x.size // PIECE), slice(None)
+    count, everything = 2 * -(-x.size // (2 * PIECE)) if x.size >= SHARED else 1, slice(None)
     if len(x) > 1:
         return [(part, everything) for part in parts(len(x), min(len(x), count))]
     return [(everything, part) for part in parts(x.shape[1], min(x.shape[1], count))]
