@@ -20,8 +20,10 @@ from ..runtime import parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
-PIECE = 1 << 18  # elements worth a thread's while
+PIECE = 1 << 20  # products worth a thread's while
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
+
+Piece = tuple[slice, slice]  # images, rows of results
 
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
@@ -52,16 +54,19 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dw[c, a] = sum over n, i of y[n, c, i] x[n, c, i + d a - p] -> (C, 1, *kernel)."""
     (top, _), (left, _) = geom.padding
     (n, c), (height, width), (high, wide) = x.shape[:2], geom.out, geom.kernel
-    images = parts(n, min(n, SUMS))
-    sums = np.empty((len(images), high, wide, width * c), np.result_type(x, y))
+    pieces = _pieces(n, height, SUMS)
+    sums = np.empty((len(pieces), high, wide, width * c), np.result_type(x, y))
 
     def work(mine: Iterator[int]) -> None:
         for number in mine:
-            windows = _windows(x[images[number]], geom, geom.out, top, left, sums.dtype)
-            rows = np.ascontiguousarray(as_channels(y[images[number]])).reshape(-1, height, width * c)
-            np.einsum("nhl,nhabl->abl", rows, windows, out=sums[number])
+            images, rows = pieces[number]
+            windows = _windows(x[images], geom, rows, width, top, left, sums.dtype)
+            part = np.ascontiguousarray(as_channels(y[images, :, rows]))
+            np.einsum(
+                "nhl,nhabl->abl", part.reshape(*windows.shape[:2], width * c), windows, out=sums[number]
+            )
 
-    share(work, range(len(images)))
+    share(work, range(len(pieces)))
     dw = sums.sum(0).reshape(high, wide, width, c).sum(2)
     return np.ascontiguousarray(dw.transpose(2, 0, 1)).reshape(c, 1, high, wide)
 
@@ -75,29 +80,37 @@ def _correlate(
     repeated = np.broadcast_to(w[:, 0].transpose(1, 2, 0)[:, :, None], (*geom.kernel, width, c))
     taps = repeated.astype(y.dtype).reshape(*geom.kernel, width * c)
 
-    def work(images: Iterator[slice]) -> None:
-        for part in images:
-            windows = _windows(x[part], geom, out, top, left, y.dtype)
-            rows = as_channels(y)[part].reshape(-1, height, width * c)
-            np.einsum("nhabl,abl->nhl", windows, taps, out=rows)
+    def work(pieces: Iterator[Piece]) -> None:
+        for images, rows in pieces:
+            windows = _windows(x[images], geom, rows, width, top, left, y.dtype)
+            part = as_channels(y)[images, rows].reshape(*windows.shape[:2], width * c)
+            np.einsum("nhabl,abl->nhl", windows, taps, out=part)
 
-    share(work, parts(n, min(n, -(-y.size // PIECE))))
+    share(work, _pieces(n, height, -(-y.size * taps[..., 0].size // PIECE)))
     return y
 
 
+def _pieces(images: int, rows: int, count: int) -> list[Piece]:
+    """About so many parts of the images, or of their rows if there are fewer images."""
+    if images >= count:
+        return [(part, slice(0, rows)) for part in parts(images, count)]
+    of_rows = parts(rows, min(rows, -(-count // images)))
+    return [(slice(i, i + 1), part) for i in range(images) for part in of_rows]
+
+
 def _windows(
-    x: np.ndarray, geom: ConvGeometry, out: tuple[int, ...], top: int, left: int, dtype: np.dtype
+    x: np.ndarray, geom: ConvGeometry, rows: slice, width: int, top: int, left: int, dtype: np.dtype
 ) -> np.ndarray:
-    """What each tap sees, as (n, rows, *taps, columns C): a view of the padded images."""
-    (n, c, h, w), (height, width) = x.shape, out
+    """What each tap sees in these rows, as (n, rows, *taps, columns C): a view of the padded images."""
+    (n, c, h, w), height, top = x.shape, rows.stop - rows.start, top - rows.start
     (high, wide), (down, right) = geom.kernel, geom.dilation
     tall, broad = height + down * (high - 1), width + right * (wide - 1)
     padded = np.zeros((n, tall, broad, c), dtype)
     first, start = max(0, -top), max(0, -left)  # of the image; negative padding cuts off
     last, stop = min(h, tall - top), min(w, broad - left)
-    padded[:, first + top : last + top, start + left : stop + left] = as_channels(x)[
-        :, first:last, start:stop
-    ]
+    if first < last and start < stop:  # else they see nothing but padding
+        inside = padded[:, first + top : last + top, start + left : stop + left]
+        inside[...] = as_channels(x)[:, first:last, start:stop]
     i, r, p, e = padded.strides
     shape, strides = (n, height, high, wide, width * c), (i, r, down * r, right * p, e)
     return np.ndarray(shape, dtype, padded, 0, strides)
