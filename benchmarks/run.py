@@ -147,7 +147,7 @@ class Child:
     """A library that has been imported in a process of its own, and waits; the process ends with a `with`."""
 
     def __init__(self, library: str, threads: int):
-        self.library = library
+        self.name = library
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--child", library],
             env=environment(threads),
@@ -174,7 +174,7 @@ class Child:
         assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         if not answer:
-            raise SystemExit(f"{self.library} failed at {what}; see above why")
+            raise SystemExit(f"{self.name} failed at {what}; see above why")
         return answer
 
 
@@ -202,7 +202,7 @@ def measure(name: str, threads: int, rounds: int, seconds: float) -> dict[str, A
             process.ask(name)
         for _ in range(rounds):
             for process in children:
-                found[process.library].append(process.ask(seconds))
+                found[process.name].append(process.ask(seconds))
     times, fewest = {}, rounds
     for library, taken in found.items():
         quiet = [m for m in taken if not m["foreign"] > QUIET]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import doctest
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import or_
 
 import pytest
 from hypothesis import settings
 
+from tinygrad_cnn.kernels import runtime
 from tinygrad_cnn.random import manual_seed
 
 settings.register_profile("dev", deadline=None, max_examples=50)
@@ -48,3 +49,11 @@ def check_example(doctest_flags: int) -> Callable[[doctest.DocTest], None]:
         assert not failed, "".join(said)
 
     return check
+
+
+@pytest.fixture
+def threads_are_as_before() -> Iterator[None]:
+    """A test may set the number of threads."""
+    before = runtime.get_num_threads()
+    yield
+    runtime.set_num_threads(before)

@@ -16,12 +16,7 @@ from tinygrad_cnn.kernels.remember import remembered
 LARGE = (16, 20, 64, 65)  # more than a million: threads share it
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
-
-@pytest.fixture(autouse=True)
-def threads_are_as_before():
-    before = runtime.get_num_threads()
-    yield
-    runtime.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads_are_as_before")
 
 
 def checked(kernel, *arrays, others=()):

@@ -35,12 +35,7 @@ LIMIT = 3e-5  # of the largest number in a result of Winograd: the documented er
 
 every_exact_plan = pytest.mark.parametrize("plan", EXACT)
 
-
-@pytest.fixture(autouse=True)
-def threads_are_as_before():
-    before = runtime.get_num_threads()
-    yield
-    runtime.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads_are_as_before")
 
 
 def three(x, w, y, geom, plan):

@@ -30,12 +30,7 @@ SECONDS = 60  # after which whatever should have ended hangs
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 threads_may_fork = pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork:DeprecationWarning")
 
-
-@pytest.fixture(autouse=True)
-def threads_are_as_before():
-    before = runtime.get_num_threads()
-    yield
-    runtime.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads_are_as_before")
 
 
 def output_of(code, **environment):

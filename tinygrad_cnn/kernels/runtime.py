@@ -25,7 +25,9 @@ import numpy as np
 from ..errors import ArgumentError
 
 __all__ = [
+    "Piece",
     "get_num_threads",
+    "images_or_rows",
     "one_blas_thread",
     "parts",
     "quiet",
@@ -37,6 +39,7 @@ __all__ = [
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+Piece = tuple[slice, slice]  # images, rows
 
 
 def _cores() -> int:
@@ -198,6 +201,18 @@ def parts(n: int, count: int) -> list[slice]:
     count = max(count, 1)
     ends = [n * i // count for i in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends) if stop > start]
+
+
+def images_or_rows(images: int, rows: int, count: int) -> list[Piece]:
+    """About `count` parts of the images, each with all rows; where images are fewer, of the rows of each.
+
+    >>> images_or_rows(1, 5, 2)
+    [(slice(0, 1, None), slice(0, 2, None)), (slice(0, 1, None), slice(2, 5, None))]
+    """
+    if images >= count:
+        return [(part, slice(0, rows)) for part in parts(images, count)]
+    of_rows = parts(rows, min(rows, -(-count // images)))
+    return [(slice(i, i + 1), part) for i in range(images) for part in of_rows]
 
 
 # --- BLAS ------------------------------------------------------------------------------------------------

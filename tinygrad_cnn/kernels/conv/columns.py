@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import as_strided
 from ...geometry import ConvGeometry
 from ..memory import as_batch, as_channels, empty, in_order, innermost
 from ..products import times, times_transposed
-from ..runtime import parts, share
+from ..runtime import Piece, images_or_rows, parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
@@ -35,8 +35,6 @@ SHARED = 1 << 23  # multiplications that are worth another thread's while,
 ENOUGH = 192  # if each has so many windows; BLAS is slow where a matrix is narrow
 FEW = 8  # so few channels are not worth having innermost
 WIDE = 24  # so many filters are worth having innermost
-
-Piece = tuple[slice, slice]  # images, rows of windows along the first spatial axis
 
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
@@ -177,10 +175,7 @@ def _pieces(
         count += count % 2  # two threads are to have the same number of them
     if order == "batch":
         return [(slice(0, images), rows) for rows in parts(geom.out[0], min(count, geom.out[0]))]
-    if images >= count:
-        return [(part, slice(0, geom.out[0])) for part in parts(images, count)]
-    rows = parts(geom.out[0], min(geom.out[0], -(-count // images)))
-    return [(slice(i, i + 1), part) for i in range(images) for part in rows]
+    return images_or_rows(images, geom.out[0], count)
 
 
 def _sharers(images: int, geom: ConvGeometry) -> int:
@@ -195,8 +190,7 @@ class _Columns:
     def __init__(self, geom: ConvGeometry, order: str, dtype: Any, channels: int | None = None):
         self.geom, self.order, self.dtype = geom, order, dtype
         self.channels = geom.in_channels if channels is None else channels
-        self.memory = np.empty(0, dtype)
-        self.padded = np.empty(0, dtype)
+        self.memory = self.padded = np.empty(0, dtype)
 
     def empty(self, images: int, rows: slice) -> np.ndarray:
         """(G, C/G taps, windows), or (1, taps C, windows) for channels innermost, to be filled."""
@@ -209,6 +203,7 @@ class _Columns:
         else:
             shape = (c, *kernel, images, *out)
         if self.memory.shape != shape:
+            self.memory = np.empty(0, self.dtype)  # the last piece's may go before there is another
             self.memory = np.empty(shape, self.dtype)
         if self.order == "channels":
             return self.memory.reshape(1, windows, prod(kernel) * c).swapaxes(1, 2)

@@ -16,14 +16,12 @@ import numpy as np
 
 from ...geometry import ConvGeometry
 from ..memory import as_channels, empty
-from ..runtime import parts, share
+from ..runtime import Piece, images_or_rows, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
 PIECE = 1 << 20  # products worth a thread's while
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
-
-Piece = tuple[slice, slice]  # images, rows of results
 
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
@@ -54,7 +52,7 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dw[c, a] = sum over n, i of y[n, c, i] x[n, c, i + d a - p] -> (C, 1, *kernel)."""
     (top, _), (left, _) = geom.padding
     (n, c), (height, width), (high, wide) = x.shape[:2], geom.out, geom.kernel
-    pieces = _pieces(n, height, SUMS)
+    pieces = images_or_rows(n, height, SUMS)
     sums = np.empty((len(pieces), high, wide, width * c), np.result_type(x, y))
 
     def work(mine: Iterator[int]) -> None:
@@ -86,16 +84,8 @@ def _correlate(
             part = as_channels(y)[images, rows].reshape(*windows.shape[:2], width * c)
             np.einsum("nhabl,abl->nhl", windows, taps, out=part)
 
-    share(work, _pieces(n, height, -(-y.size * taps[..., 0].size // PIECE)))
+    share(work, images_or_rows(n, height, -(-y.size * taps[..., 0].size // PIECE)))
     return y
-
-
-def _pieces(images: int, rows: int, count: int) -> list[Piece]:
-    """About so many parts of the images, or of their rows if there are fewer images."""
-    if images >= count:
-        return [(part, slice(0, rows)) for part in parts(images, count)]
-    of_rows = parts(rows, min(rows, -(-count // images)))
-    return [(slice(i, i + 1), part) for i in range(images) for part in of_rows]
 
 
 def _windows(

@@ -89,10 +89,8 @@ def _times(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
 def _pieces(xs: np.ndarray, weights: int) -> list[tuple[slice, slice]]:
     """What is worked on at a time, of matrices (many, channels, pixels): an even number of pieces."""
     many, _, pixels = xs.shape
-    count, everything = (
-        2 * -(-weights * many * pixels // (2 * PIECE)) - (weights * many * pixels <= PIECE),
-        slice(None),
-    )
+    products, everything = weights * many * pixels, slice(None)
+    count = 2 * -(-products // (2 * PIECE)) if products > PIECE else 1
     if many >= count:
         return [(part, everything) for part in parts(many, count)]
     if many > 1:

@@ -24,12 +24,12 @@ import numpy as np
 
 from ...geometry import ConvGeometry
 from ..remember import remembered
-from ..runtime import parts, share
+from ..runtime import Piece, images_or_rows, parts, share
 
 __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
 PIECE = 8192  # tiles times channels worked on at a time: so many stay in the cache
-WEIGHTS = 1 << 15  # above so many (c, o) pairs the transformed weights are made, and used, part by part
+WEIGHTS = 1 << 15  # above so many (c, o) pairs the transformed weights are used part by part
 PART = 64  # filters in a part
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
 
@@ -44,8 +44,6 @@ _B = np.array([
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], float) / 24
 _GG = np.kron(_G, _G).astype(np.float32)  # (36, 9): both sides at once
 _GG_TURNED = np.ascontiguousarray(_GG[:, ::-1])  # the same of a weight turned by 180 degrees
-
-Piece = tuple[slice, slice]  # images, rows of tiles
 
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
@@ -65,19 +63,19 @@ def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
 def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """y[n, o, i] = sum over c, a of w[o, c, a] x[n, c, i + a - p] -> (N, O, *out)."""
     (top, _), (left, _) = geom.padding
-    return _correlate(x, remembered(_weights, w), _Grid.of(geom.size, geom.out, top, left))
+    return _correlate(x, remembered(_weights, w), _Grid.of(geom.out, top, left))
 
 
 def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dx[n, c, i + a - p] = sum over o, a and i of w[o, c, a] y[n, o, i] -> (N, C, *size)."""
     (top, _), (left, _) = geom.padding
-    return _correlate(y, _weights_turned(w), _Grid.of(geom.out, geom.size, 2 - top, 2 - left))
+    return _correlate(y, _weights_turned(w), _Grid.of(geom.size, 2 - top, 2 - left))
 
 
 def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dw[o, c, a] = sum over n, i of y[n, o, i] x[n, c, i + a - p] -> (O, C, 3, 3)."""
     (top, _), (left, _) = geom.padding
-    grid, results = _Grid.of(geom.size, geom.out, top, left), _Grid.of(geom.out, geom.out, 0, 0)
+    grid, results = _Grid.of(geom.out, top, left), _Grid.of(geom.out, 0, 0)
     x, y = x.transpose(0, 2, 3, 1), y.transpose(0, 2, 3, 1)
     c, o = geom.in_channels, geom.out_channels
     dw = np.empty((o, c, 3, 3), np.float32)
@@ -224,7 +222,6 @@ class _Memory:
 class _Grid(NamedTuple):
     """How results (h, w) are cut into tiles, and where in the image the first tile begins."""
 
-    size: tuple[int, ...]  # of the image
     out: tuple[int, ...]
     top: int  # rows of padding before the image
     left: int
@@ -232,17 +229,14 @@ class _Grid(NamedTuple):
     cols: int
 
     @classmethod
-    def of(cls, size: tuple[int, ...], out: tuple[int, ...], top: int, left: int) -> _Grid:
-        return cls(size, out, top, left, *(-(-n // 4) for n in out))
+    def of(cls, out: tuple[int, ...], top: int, left: int) -> _Grid:
+        return cls(out, top, left, *(-(-n // 4) for n in out))
 
     def pieces(self, images: int, channels: int) -> list[Piece]:
         """What is worked on at a time: an even number of pieces of about equal size."""
         total = images * self.rows * self.cols
         count = 2 * -(-total // (2 * max(16, PIECE // channels)))
-        if images >= count:
-            return [(part, slice(0, self.rows)) for part in parts(images, count)]
-        many = -(-count // images)
-        return [(slice(i, i + 1), part) for i in range(images) for part in parts(self.rows, many)]
+        return images_or_rows(images, self.rows, count)
 
     def cut(self, x: np.ndarray, rows: slice, halo: int, memory: _Memory) -> np.ndarray:
         """Tiles of images (n, H, W, C) as (columns, rows, tiles, C); zeros beyond the edge."""
