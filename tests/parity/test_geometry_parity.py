@@ -82,3 +82,6 @@ def test_which_of_equals_and_which_nan_wins(seed, axes):
     ours = pool.max_forward(x.numpy(), geom)
     assert torch.equal(torch.from_numpy(ours).nan_to_num(9), out.nan_to_num(9))
     assert (pool.flat_indices(pool.winners(x.numpy(), ours, geom), geom) == indices.numpy()).all()
+
+
+COVERED: dict[str, set[str]] = {}  # the windows under conv and pool, which others compare

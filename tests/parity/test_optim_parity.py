@@ -263,3 +263,6 @@ def test_clipping_by_norm(shapes, dtype, seed, norm_type, max_norm, factor):
     np.testing.assert_allclose(total.array, wanted.numpy(), **close)
     for p, t in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(p.grad.array, t.grad.numpy(), **close)
+
+
+COVERED = {"nn.utils": {"clip_grad_norm_"}}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ..errors import ArgumentError
 from ..geometry import _int, _ints, _padding
 from ..tensor import Parameter, Tensor
-from . import functional as F
+from .functional.conv import _conv, _conv_transpose
 from .linear import new_parameter, reset
 from .module import Module
 
@@ -69,7 +69,7 @@ class _Conv(Module):
         reset(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F._conv(
+        return _conv(
             self.axes, x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
@@ -100,7 +100,7 @@ class _ConvTranspose(_Conv):
         return self.in_channels, self.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return F._conv_transpose(
+        return _conv_transpose(
             self.axes, x, self.weight, self.bias,
             self.stride, self.padding, self.output_padding, self.dilation, self.groups,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ..geometry import _ints, _padding
 from ..tensor import Tensor
-from . import functional as F
+from .functional.pooling import _adaptive_avg_pool, _avg_pool, _max_pool
 from .module import Module
 
 __all__ = [
@@ -38,7 +38,7 @@ class _MaxPool(Module):
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: Tensor) -> Any:
-        return F._max_pool(
+        return _max_pool(
             self.axes, x, self.kernel_size, self.stride, self.padding, self.dilation,
             self.ceil_mode, self.return_indices,
         )  # fmt: skip
@@ -87,7 +87,7 @@ class _AvgPool(Module):
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, x: Tensor) -> Tensor:
-        return F._avg_pool(
+        return _avg_pool(
             self.axes, x, self.kernel_size, self.stride, self.padding,
             self.ceil_mode, self.count_include_pad, self.divisor_override,
         )  # fmt: skip
@@ -131,7 +131,7 @@ class _AdaptiveAvgPool(Module):
         self.output_size = output_size
 
     def forward(self, x: Tensor) -> Tensor:
-        return F._adaptive_avg_pool(self.axes, x, self.output_size)
+        return _adaptive_avg_pool(self.axes, x, self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

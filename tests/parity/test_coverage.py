@@ -1,0 +1,96 @@
+"""Nothing public without a comparison: what the files of this directory compare, against what there is.
+
+Each `test_*_parity.py` says what it compares in `COVERED`: namespace -> names.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import reduce
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import tinygrad_cnn as tg  # noqa: E402
+
+FILES = sorted(file.stem for file in Path(__file__).parent.glob("test_*_parity.py"))
+
+#: namespace -> what it is called in PyTorch; "" is the package itself
+NAMESPACES = {
+    "": "",
+    "Tensor": "Tensor",
+    "nn": "nn",
+    "nn.functional": "nn.functional",
+    "nn.init": "nn.init",
+    "nn.utils": "nn.utils",
+}
+
+# Compared elsewhere, or not to be compared: why -> namespace -> names.
+OTHERWISE: dict[str, dict[str, str]] = {
+    "not PyTorch's": {
+        "": "Parameter __version__ conv_plans data errors expand graph op testing vision",
+        "Tensor": "array node share writes",
+    },
+    "tests/test_engine.py": {
+        "": "autograd enable_grad is_grad_enabled no_grad set_grad_enabled",
+        "Tensor": "backward grad grad_fn is_leaf register_hook requires_grad_ retain_grad",
+    },
+    "tests/test_optim.py": {"nn.utils": "clip_grad_value_ parameters_to_vector vector_to_parameters"},
+    "tests/test_random.py": {"": "Generator get_rng_state manual_seed set_rng_state"},
+    "tests/test_serialization.py": {"": "load save"},
+    "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},
+    "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
+    "namespaces": {"": "nn optim Tensor", "nn": "functional init utils"},
+    "dtypes": {"": "bool double float float32 float64 int int16 int32 int64 int8 long uint8"},
+}
+
+
+def at(package: Any, path: str) -> Any:
+    return attrgetter(path)(package) if path else package
+
+
+def public(namespace: str) -> set[str]:
+    """What a user finds there."""
+    place = at(tg, namespace)
+    names = place.__all__ if isinstance(place, ModuleType) else dir(place)
+    return {name for name in names if not name.startswith("_") or name == "__version__"}
+
+
+def covered(namespace: str) -> set[str]:
+    """What some file compares."""
+    modules = [importlib.import_module(f"parity.{name}") for name in FILES]
+    return reduce(set.union, (set(getattr(m, "COVERED", {}).get(namespace, ())) for m in modules), set())
+
+
+def otherwise(namespace: str) -> set[str]:
+    return {name for names in OTHERWISE.values() for name in names.get(namespace, "").split()}
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_every_public_name_is_compared(namespace: str) -> None:
+    assert sorted(public(namespace) - covered(namespace) - otherwise(namespace)) == []
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_what_is_compared_is_there_and_in_pytorch(namespace: str) -> None:
+    names = covered(namespace)
+    assert sorted(names - public(namespace)) == []
+    theirs = at(torch, NAMESPACES[namespace])
+    assert [name for name in sorted(names) if not hasattr(theirs, name)] == []
+
+
+def test_exceptions_are_needed() -> None:
+    for why, names in OTHERWISE.items():
+        for namespace, listed in names.items():
+            gone = set(listed.split()) - public(namespace)
+            twice = set(listed.split()) & covered(namespace)
+            assert not gone and not twice, (why, namespace)
+
+
+def test_every_file_says_what_it_compares() -> None:
+    assert [n for n in FILES if not hasattr(importlib.import_module(f"parity.{n}"), "COVERED")] == []

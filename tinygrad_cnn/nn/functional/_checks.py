@@ -1,0 +1,36 @@
+"""What the functions ask of their tensors before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...errors import DtypeError, ShapeError
+from ...tensor import Tensor, _tensor
+
+__all__: list[str] = []
+
+
+def _check_dtypes(op: str, **tensors: Tensor | None) -> None:
+    """Floats, and all of one kind; all but x may be None."""
+    first = tensors["x"]
+    dtype = first.array.dtype if isinstance(first, Tensor) else None
+    if dtype is not None and dtype.kind == "f":
+        for t in tensors.values():
+            if t is not None and not (isinstance(t, Tensor) and t.array.dtype is dtype):
+                break
+        else:
+            return
+    dtypes = {n: _tensor(op, t, n).dtype for n, t in tensors.items() if t is not None or n == "x"}
+    if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
+        said = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise DtypeError(f"{op}: {said}; all must be the same float dtype (x.float(), or model.double())")
+
+
+def _with_batch(x: Tensor, axes: int, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Lend a single image (c, *size) the axis n."""
+    return function(x.unsqueeze(0)).squeeze(0) if x.ndim == axes + 1 else function(x)
+
+
+def _check_bias(name: str, b: Tensor, outputs: int) -> None:
+    if b.array.shape != (outputs,):
+        raise ShapeError(f"{name}: bias {b.shape} for {outputs} outputs; it needs shape ({outputs},)")

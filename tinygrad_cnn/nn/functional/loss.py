@@ -1,0 +1,228 @@
+"""Losses; `reduction` is "mean", "sum" or "none"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...errors import ArgumentError, DtypeError, ShapeError
+from ...ops import elementwise, loss, shape
+from ...tensor import Tensor, _floating, _number, _tensor
+from .activation import softplus
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
+
+def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return losses.mean()
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "none":
+        return losses
+    raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(x)[target]: input holds logits (n, classes, ...), or (classes,).
+
+    Args:
+        target: classes, integers (n, ...); or probabilities, floats of the shape of input.
+        weight: (classes,), the importance of each class; "mean" divides by the weights of the targets.
+        ignore_index: targets that do not count.
+        label_smoothing: this share of the probability is spread evenly over all classes
+            (Szegedy et al. 2015, arXiv:1512.00567).
+
+    >>> import tinygrad_cnn as tg
+    >>> cross_entropy(tg.tensor([[2.0, 0.0]]), tg.tensor([0]))
+    tensor(0.1269)
+    """
+    _number("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
+    _tensor("cross_entropy", target, "target")
+    if _floating("cross_entropy", input).ndim == 0:
+        raise ShapeError("cross_entropy: x () has no axis of classes")
+    axis = min(1, input.ndim - 1)
+    logp = input.log_softmax(axis)
+    if target.dtype.kind != "f":
+        return _nll("cross_entropy", logp, target, weight, ignore_index, reduction, label_smoothing)
+    if target.shape != input.shape:
+        raise DtypeError(
+            f"cross_entropy: target {target.shape} {target.dtype}: classes must be integers (use .long()), "
+            f"probabilities must have the shape of x {input.shape}"
+        )
+    classes = input.shape[axis]
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    weighted = logp * target
+    if weight is not None:
+        weighted = weighted * _class_weight("cross_entropy", weight, logp, axis)
+    losses = -weighted.sum(axis)
+    if reduction == "mean":
+        return losses.sum() / max(1, losses.numel()) if losses.numel() else losses.mean()
+    return _reduce("cross_entropy", losses, reduction)
+
+
+def _class_weight(name: str, weight: Tensor, x: Tensor, axis: int) -> Tensor:
+    if _tensor(name, weight, "weight").shape != (x.shape[axis],):
+        raise ShapeError(
+            f"{name}: weight {weight.shape} for {x.shape[axis]} classes; one number per class is needed"
+        )
+    return weight.reshape(-1, *(1,) * (x.ndim - axis - 1))
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-x[target] for log-probabilities x (n, classes, ...); arguments as in `cross_entropy`."""
+    _tensor("nll_loss", target, "target")
+    if _floating("nll_loss", input).ndim == 0:
+        raise ShapeError("nll_loss: x () has no axis of classes")
+    return _nll("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
+
+
+def _nll(
+    name: str, logp: Tensor, target: Tensor, weight: Any, ignore: int, reduction: str, smoothing: float
+) -> Tensor:
+    axis = min(1, logp.ndim - 1)
+    if target.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: target is {target.dtype}; classes must be integers (use .long())")
+    wanted = logp.shape[:axis] + logp.shape[axis + 1 :]
+    if target.shape != wanted:
+        cure = "; one class per prediction is needed"
+        if target.shape == logp.shape:
+            cure = "; for one-hot targets use target.argmax(1)"
+        elif target.numel() == math.prod(wanted):
+            cure = f"; use target.reshape{wanted}"
+        raise ShapeError(f"{name}: x {logp.shape} needs a target {wanted}, got {target.shape}{cure}")
+    classes, labels = logp.shape[axis], target.array
+    valid = labels != _number(name, "ignore_index", ignore)
+    wrong = valid & ((labels < 0) | (labels >= classes))
+    if wrong.any():
+        first = int(labels[wrong].flat[0] if labels.ndim else labels)
+        cure = (
+            "labels counted from 1? subtract 1"
+            if first == classes
+            else f"the model needs {first + 1} outputs"
+        )
+        if first < 0:
+            cure = f"only ignore_index={ignore} may stand for no class"
+        raise ArgumentError(
+            f"{name}: target holds class {first}, x {logp.shape} has classes 0 to {classes - 1}; {cure}"
+        )
+    everything = bool(valid.all())
+    labels = labels if everything else labels * valid
+    index = np.expand_dims(labels, axis).astype(np.int64, copy=False)
+    losses = -shape.gather(logp, dim=axis, index=index).squeeze(axis)
+
+    scale = None  # of each target: its class's weight, 0 where ignored
+    if weight is not None:
+        _class_weight(name, weight, logp, axis)
+        scale = weight.array[labels] * valid
+    elif not everything:
+        scale = valid.astype(logp.dtype)
+    if not everything:
+        losses = losses.masked_fill(~valid, 0.0)  # an ignored -inf would make nan of 0 times inf
+    if scale is not None:
+        losses = losses * Tensor(np.asarray(scale, logp.dtype))
+    if smoothing:
+        spread = logp if weight is None else logp * _class_weight(name, weight, logp, axis)
+        even = -spread.sum(axis)
+        losses = losses * (1 - smoothing) + (even if everything else even.masked_fill(~valid, 0.0)) * (
+            smoothing / classes
+        )
+    if reduction == "mean" and scale is not None:
+        return losses.sum() / Tensor(np.asarray(np.sum(scale), logp.dtype))
+    return _reduce(name, losses, reduction)
+
+
+def _pair(name: str, input: Tensor, target: Tensor) -> None:
+    if _tensor(name, input).shape != _tensor(name, target, "target").shape:
+        raise ShapeError(
+            f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly "
+            "always a mistake "
+            "(reshape or squeeze one of them)"
+        )
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """(x - target)^2; both of one shape."""
+    _pair("mse_loss", input, target)
+    return _reduce("mse_loss", (input - target).square(), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """|x - target|; both of one shape."""
+    _pair("l1_loss", input, target)
+    return _reduce("l1_loss", (input - target).abs(), reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """d^2 / (2 beta) for d = |x - target| < beta, else d - beta / 2 (Girshick 2015, arXiv:1504.08083)."""
+    _pair("smooth_l1_loss", input, target)
+    if _number("smooth_l1_loss", "beta", beta, 0) == 0:
+        return l1_loss(input, target, reduction)
+    difference = input - target
+    distance = difference.abs()
+    near = elementwise.where(
+        difference * difference * (0.5 / beta), distance - 0.5 * beta, mask=distance.array < beta
+    )
+    return _reduce("smooth_l1_loss", near, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x, logarithms cut off at -100."""
+    _pair("binary_cross_entropy", input, target)
+    if input.numel() and not ((input.array >= 0) & (input.array <= 1)).all():
+        raise ArgumentError(
+            f"binary_cross_entropy: x runs from {input.array.min():g} to {input.array.max():g}; "
+            "probabilities lie "
+            "between 0 and 1 (use sigmoid, or better binary_cross_entropy_with_logits)"
+        )
+    losses = loss.binary_cross_entropy(input, target)
+    return _reduce("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Binary cross entropy of sigmoid(x), stable: (1 - t) x + (1 + (p - 1) t) log(1 + e^-x).
+
+    `weight` scales every loss, `pos_weight` p the losses where t is 1; both broadcast.
+    """
+    _pair("binary_cross_entropy_with_logits", input, target)
+    positive = softplus(-input, threshold=math.inf)
+    if pos_weight is not None:
+        positive = positive * (
+            (_tensor("binary_cross_entropy_with_logits", pos_weight, "pos_weight") - 1) * target + 1
+        )
+    losses = (1 - target) * input + positive
+    return _reduce(
+        "binary_cross_entropy_with_logits", losses if weight is None else losses * weight, reduction
+    )
