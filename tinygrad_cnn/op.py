@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Op", "bind", "is_tensor", "op", "promote", "registry", "values", "wrap"]
 
 registry: dict[str, Op] = {}
-_Tensor: Any = None  # the class of results; tensor.py stands further down and calls `bind`
+_Tensor: Any = None  # the class of results; tensor/ stands further down and calls `bind`
 
 
 def bind(tensor_class: type) -> None:

@@ -1,0 +1,142 @@
+"""How arguments are read: axes, sizes, numbers and dtypes, each refused in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DtypeError, ShapeError
+from ..op import is_tensor, promote
+from ..ops import elementwise
+
+if TYPE_CHECKING:
+    from .core import Tensor
+
+__all__: list[str] = []
+
+Dims = int | Sequence[int] | None
+
+
+def _floats(data: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Numbers, or lists of them, as an array."""
+    try:
+        if data is not None:  # which NumPy would take for nan
+            return np.asarray(data, dtype)
+    except (TypeError, ValueError):
+        pass
+    raise DtypeError(f"Tensor: cannot hold {type(data).__name__} {data!r:.40}; numbers and bools only")
+
+
+def _tensor(name: str, x: Any, role: str = "x") -> Tensor:
+    if not is_tensor(x):
+        if x is None:
+            raise DtypeError(f"{name}: {role} is None, not a tensor; did a function forget to return one?")
+        raise DtypeError(f"{name}: {role} is of type {type(x).__name__}; make it a tensor(...) first")
+    return x
+
+
+def _dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """One of the number types."""
+    try:
+        found = np.dtype(dtype)
+        if found.kind in "fiub":
+            return found
+    except TypeError:
+        pass
+    raise DtypeError(
+        f"{name}: {dtype!r:.40} is no dtype of numbers; use one such as float32, float64 or int64"
+    )
+
+
+def _number(name: str, what: str, value: Any, least: float | None = None, most: float = math.inf) -> Any:
+    """A real number within bounds; nan is within none."""
+    if isinstance(value, Real) and (least is None or least <= float(value) <= most):
+        return value
+    bounds = "" if least is None else f" from {least} to {most}"
+    raise ArgumentError(f"{name}: {what} must be a number{bounds}, not {value!r:.40}")
+
+
+def _axis(name: str, x: Tensor, dim: Any) -> int:
+    """One axis of a tensor that has some."""
+    if _tensor(name, x).ndim == 0:
+        raise ShapeError(f"{name}: x () has no axes and so no dim {dim}; unsqueeze(0) gives it one")
+    return _dim(name, x, dim)
+
+
+def _dim(name: str, x: Tensor, dim: Any) -> int:
+    """One axis, counted from the front; a 0-d tensor counts as having one."""
+    n = max(_tensor(name, x).ndim, 1)
+    if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+        raise DtypeError(f"{name}: dim is {dim!r}; an axis is an integer")
+    if not -n <= dim < n:
+        raise ShapeError(f"{name}: x {x.shape} has no axis {dim}; use {-n} to {n - 1}")
+    return int(dim) % n
+
+
+def _gap(name: str, x: Tensor, dim: Any) -> int:
+    """Where a new axis goes: before axis `dim`, or behind the last one."""
+    n = _tensor(name, x).ndim
+    if not isinstance(dim, (int, np.integer)) or not -n - 1 <= dim <= n:
+        raise ShapeError(
+            f"{name}: a new axis of x {x.shape} cannot stand at {dim!r:.40}; use {-n - 1} to {n}"
+        )
+    return int(dim) % (n + 1)
+
+
+def _dims(name: str, x: Tensor, dim: Any, keepdim: Any = False) -> tuple[int, ...]:
+    """A set of axes in ascending order; None and () mean all."""
+    if keepdim is not False and keepdim is not True:  # sum(0, 1) would quietly sum over axis 0 alone
+        raise ArgumentError(f"{name}: keepdim is {keepdim!r:.40}, not a bool; give several axes as a tuple")
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return tuple(range(_tensor(name, x).ndim))
+    dims = sorted(_dim(name, x, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
+    if len(set(dims)) < len(dims):
+        raise ArgumentError(f"{name}: an axis appears twice in dim={dim} (x {x.shape})")
+    return tuple(dims) if x.ndim else ()
+
+
+def _sizes(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
+    """`f(2, 3)` and `f((2, 3))` alike."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    try:
+        return tuple(index(s) for s in sizes)
+    except TypeError:
+        raise DtypeError(f"{name}: sizes and axes are integers, not {sizes!r}") from None
+
+
+def _indices(name: str, index: Any) -> np.ndarray:
+    array = np.asarray(index)
+    if array.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: the index is {array.dtype}; it must be made of integers (use .long())")
+    return array
+
+
+def _in_range(name: str, index: np.ndarray, n: int) -> None:
+    if index.size and (index.min() < 0 or index.max() >= n):
+        raise ArgumentError(
+            f"{name}: indices run from {index.min()} to {index.max()}, the axis has 0 to {n - 1}"
+        )
+
+
+def _mask(name: str, mask: Any) -> np.ndarray:
+    array = np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise DtypeError(f"{name}: the condition is {array.dtype}; it must be bool (compare, or use .bool())")
+    return array
+
+
+def _floating(name: str, x: Any, role: str = "x") -> Tensor:
+    if _tensor(name, x, role).dtype.kind != "f":
+        raise DtypeError(f"{name}: {role} is {x.dtype}; floats are needed (use .float())")
+    return x
+
+
+def _promoted(*values: Any) -> list[Any]:
+    """All of one dtype, as operands of + would be."""
+    return promote(elementwise.add, list(values))

@@ -1,0 +1,31 @@
+"""The tensors that a Module learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .core import Tensor
+
+__all__ = ["Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that a Module learns: found by `parameters()`, requires a gradient.
+
+    >>> import tinygrad_cnn as tg
+    >>> tg.nn.Parameter(tg.zeros(2))
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        source = data if isinstance(data, Tensor) else Tensor(data)
+        super().__init__(source.array)
+        self.share(source)
+        self.writes[1] = False  # the source is usually dropped at once
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
