@@ -1,4 +1,4 @@
-"""Losses that are not a plain composition of other ops (those are in nn/functional.py)."""
+"""Losses that are not a plain composition of other ops (those are in nn/functional/loss.py)."""
 
 from __future__ import annotations
 
