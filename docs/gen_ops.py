@@ -20,6 +20,7 @@ FAMILIES = {
     "linalg": "Matrices and bias",
     "conv": "Convolution",
     "pool": "Pooling",
+    "resample": "Borders and resampling",
     "activation": "Activations",
     "norm": "Normalization and dropout",
     "loss": "Losses",

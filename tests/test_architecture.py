@@ -21,7 +21,18 @@ from tinygrad_cnn.testing.cases import CASES
 MODULES = sorted(
     ["tinygrad_cnn", *(info.name for info in pkgutil.walk_packages(tinygrad_cnn.__path__, "tinygrad_cnn."))]
 )
-FAMILIES = ["shape", "elementwise", "reduce", "linalg", "conv", "pool", "activation", "norm", "loss"]
+FAMILIES = [
+    "shape",
+    "elementwise",
+    "reduce",
+    "linalg",
+    "conv",
+    "pool",
+    "resample",
+    "activation",
+    "norm",
+    "loss",
+]
 OPS = {name: op for name, op in registry.items() if op.__module__.startswith("tinygrad_cnn.ops.")}
 
 

@@ -8,6 +8,6 @@ What kernels have in common is in `runtime` (threads, BLAS, the allocator), `mem
 and `products` (matrix products).
 """
 
-from . import conv, elementwise, norm, pool
+from . import borders, conv, elementwise, norm, pool, resample
 
-__all__ = ["conv", "elementwise", "norm", "pool"]
+__all__ = ["borders", "conv", "elementwise", "norm", "pool", "resample"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ..kernels import pool
+from ..kernels import borders, pool, resample
 from ..op import Op, registry, wrap
 from .strategies import (
     Shape,
@@ -311,6 +311,40 @@ def pooled(draw: st.DrawFn, incoming: bool = False) -> Any:
 
 
 @st.composite
+def extended(draw: st.DrawFn, back: bool = False) -> Any:
+    """A border of the image itself, at most as wide as the mode allows; `back` from the widened image."""
+    shape, mode = draw(shapes(min_side=1)), draw(st.sampled_from(borders.MODES))
+    most = [{"reflect": n - 1, "replicate": 2, "circular": n}[mode] for n in shape]
+    widths = tuple((draw(st.integers(0, m)), draw(st.integers(0, m))) for m in most)
+    wide = tuple(n + sum(w) for n, w in zip(shape, widths, strict=True))
+    return (draw(arrays(wide if back else shape)),), {"widths": widths, "mode": mode}
+
+
+@st.composite
+def resampled(draw: st.DrawFn) -> Any:
+    """Every kind of map along the last axes, up and down, transposed or not, some left out."""
+    x = draw(arrays(shapes(min_dims=1, min_side=1, max_dims=4)))
+    maps: list[Any] = []
+    for n in x.shape[draw(st.integers(0, x.ndim - 1)) :]:
+        make = draw(st.sampled_from((resample.linear, resample.nearest, resample.cubic, resample.area)))
+        back, out = draw(st.booleans()), draw(st.integers(1, 6))
+        made = make(out, n).T if back else make(n, out)
+        maps.append(draw(st.sampled_from((made, None))))
+    return (x,), {"maps": tuple(maps)}
+
+
+@st.composite
+def sampled(draw: st.DrawFn, inputs: str = "xw") -> Any:
+    """`inputs` names two of x, w and y: images, weights of pixels, values at points."""
+    n, c, taps, points = (draw(st.integers(least, 2)) for least in (0, 0, 1, 0))
+    size = draw(shapes(min_dims=1, min_side=1))
+    index = draw(generators).integers(-1, int(np.prod(size)), (n, taps, points))
+    shape = {"x": (n, c, *size), "w": index.shape, "y": (n, c, points)}
+    attrs = {"index": index} | ({"size": size} if inputs == "yw" else {})
+    return tuple(draw(arrays(shape[name])) for name in inputs), attrs
+
+
+@st.composite
 def normalized(draw: st.DrawFn, incoming: bool = False) -> Any:
     x = draw(arrays(shapes(min_dims=1, min_side=1)))
     dim = draw(axes(x.ndim, 1))
@@ -431,6 +465,13 @@ _calls: dict[str, Strategy] = {
     "gather_windows": pooling(taps=True),
     "window_sum": pooling(),
     "window_spread": pooling(back=True),
+    # resample
+    "extend": extended(),
+    "extend_adjoint": extended(back=True),
+    "resample": resampled(),
+    "sample": sampled("xw"),
+    "sample_x_grad": sampled("yw"),
+    "sample_w_grad": sampled("yx"),
     # activation
     "relu": unary(off_zero),
     "relu_grad": broadcast(normal, off_zero, number=False),
@@ -490,6 +531,12 @@ LINEAR: dict[str, str] = {
     "add_bias": "x b",
     "div": "x",
     "linear": "x b|w b",
+    "extend": "x",
+    "extend_adjoint": "y",
+    "resample": "x",
+    "sample": "x|w",
+    "sample_x_grad": "y|w",
+    "sample_w_grad": "y|x",
     "conv": "x|w",
     "conv_input_grad": "y|w",
     "conv_weight_grad": "y|x",
