@@ -45,6 +45,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "serialization": "save, load",
         "vision": "pictures of a training",
         "testing": "proofs for your ops",
+        "models": "ResNet and others, known by name",
     },
 }
 ORDER = [module for band in LAYERS.values() for module in band]
