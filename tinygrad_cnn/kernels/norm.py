@@ -17,7 +17,7 @@ from .runtime import parts, share
 
 __all__ = ["combine", "moments", "scale_shift", "sums", "sums_and_dots"]
 
-SHARED = 1 << 18  # elements that are worth another thread's while
+SHARED = 1 << 20  # elements that are worth another thread's while
 PIECE = 1 << 19  # elements
 RUN = 512  # this many are added up in their own precision,
 LONG_RUN = 4096  # or in a row of memory, of which BLAS adds up many parts side by side

@@ -256,10 +256,8 @@ class _Limits:
 
 
 def _set(library: Any, number: int) -> None:
-    """Only the thread that first set a number is listened to, until that is forgotten."""
-    if hasattr(library, "clear_controlling_thread"):
-        library.clear_controlling_thread(force=True)
-    library.set_num_threads(number)
+    """Past the guard which listens to one thread alone, where there is one: it costs more than the rest."""
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
 
 
 _limits = _Limits()

@@ -31,7 +31,7 @@ __all__ = ["fits", "forward", "input_grad", "weight_grad"]
 
 PIECE = 1 << 21  # bytes of columns: they are read again at once, while still in the cache
 SUMS = 4  # partial sums of a weight gradient; their number must not depend on that of the threads
-SHARED = 1 << 23  # multiplications that are worth another thread's while,
+SHARED = 1 << 24  # multiplications that are worth another thread's while,
 ENOUGH = 192  # if each has so many windows; BLAS is slow where a matrix is narrow
 FEW = 8  # so few channels are not worth having innermost
 WIDE = 24  # so many filters are worth having innermost
