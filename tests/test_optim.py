@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,24 @@ import tinygrad_cnn.optim
 from tinygrad_cnn.creation import tensor, zeros
 from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError
 from tinygrad_cnn.nn import utils
-from tinygrad_cnn.optim import SGD, Adadelta, Adam, AdamW, Optimizer, lr_scheduler
+from tinygrad_cnn.optim import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Muon,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+    lr_scheduler,
+    swa_utils,
+)
 from tinygrad_cnn.serialization import load, save
 from tinygrad_cnn.tape import is_grad_enabled, no_grad
 from tinygrad_cnn.tensor import Parameter, Tensor
@@ -23,15 +41,25 @@ seeds = st.integers(0, 2**32 - 1)
 shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 
 OPTIMIZERS = {
-    "SGD": lambda params, **more: SGD(params, **{"lr": 0.1, **more}),
-    "SGD with momentum": lambda params, **more: SGD(params, **{"lr": 0.1, "momentum": 0.9, **more}),
-    "Nesterov": lambda params, **more: SGD(params, **{"lr": 0.1, "momentum": 0.9, "nesterov": True, **more}),
-    "Adam": lambda params, **more: Adam(params, **{"lr": 0.1, **more}),
-    "AMSGrad": lambda params, **more: Adam(params, **{"lr": 0.1, "amsgrad": True, **more}),
-    "AdamW": lambda params, **more: AdamW(params, **{"lr": 0.1, **more}),
-    "Adadelta": lambda params, **more: Adadelta(params, **{"eps": 0.01, **more}),
+    "ASGD": partial(ASGD, lr=0.1, t0=10),
+    "SGD": partial(SGD, lr=0.1),
+    "SGD with momentum": partial(SGD, lr=0.1, momentum=0.9),
+    "Nesterov": partial(SGD, lr=0.1, momentum=0.9, nesterov=True),
+    "Adadelta": partial(Adadelta, eps=0.01),
+    "Adafactor": partial(Adafactor, lr=0.1),
+    "Adagrad": partial(Adagrad, lr=1.0),
+    "Adam": partial(Adam, lr=0.1),
+    "AMSGrad": partial(Adam, lr=0.1, amsgrad=True),
+    "AdamW": partial(AdamW, lr=0.1),
+    "Adamax": partial(Adamax, lr=0.1),
+    "NAdam": partial(NAdam, lr=0.1),
+    "RAdam": partial(RAdam, lr=0.1),
+    "RMSprop": partial(RMSprop, lr=0.05),
+    "RMSprop, centered, with momentum": partial(RMSprop, lr=0.05, centered=True, momentum=0.5),
+    "Rprop": partial(Rprop, lr=0.1),
 }
 makers = st.sampled_from(sorted(OPTIMIZERS)).map(OPTIMIZERS.get)
+MATRICES = {**OPTIMIZERS, "Muon": partial(Muon, lr=0.02, weight_decay=0)}
 
 SCHEDULES = {
     "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
@@ -41,6 +69,19 @@ SCHEDULES = {
     "LinearLR": lambda o: lr_scheduler.LinearLR(o, total_iters=7),
     "ExponentialLR": lambda o: lr_scheduler.ExponentialLR(o, 0.9),
     "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, 4, 0.01),
+    "CosineAnnealingWarmRestarts": lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 2, 2),
+    "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.1, 1.0, 2, 3, "exp_range", 0.9),
+    "MultiplicativeLR": lambda o: lr_scheduler.MultiplicativeLR(o, lambda epoch: 1 / epoch),
+    "PolynomialLR": lambda o: lr_scheduler.PolynomialLR(o, 8, 0.7),
+    "SWALR": lambda o: swa_utils.SWALR(o, 0.3, 5),
+    "SequentialLR": lambda o: lr_scheduler.SequentialLR(
+        o,
+        [lr_scheduler.LinearLR(o, 0.1), lr_scheduler.CyclicLR(o, 0.1, 1.0, 2), swa_utils.SWALR(o, 0.1)],
+        [3, 7],
+    ),
+    "ChainedScheduler": lambda o: lr_scheduler.ChainedScheduler(
+        [lr_scheduler.ConstantLR(o, 0.1), lr_scheduler.MultiStepLR(o, [3, 6])]
+    ),
     "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 1.0, 12),
     "OneCycleLR, three phases": lambda o: lr_scheduler.OneCycleLR(
         o, 1.0, epochs=3, steps_per_epoch=4, three_phase=True, anneal_strategy="linear"
@@ -70,11 +111,11 @@ def identical(a, b):
 # --- updates -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", MATRICES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_each_optimizer_finds_the_minimum_of_a_quadratic(name, dtype):
-    (w,) = parameters([(5,)], dtype, 0)
-    optimizer = OPTIMIZERS[name]([w])
+    (w,) = parameters([(5, 3)], dtype, 0)
+    optimizer = MATRICES[name]([w])
     array = w.array
     for _ in range(300):
         optimizer.zero_grad()
@@ -84,20 +125,25 @@ def test_each_optimizer_finds_the_minimum_of_a_quadratic(name, dtype):
     assert np.abs(w.array - 1).max() < 0.1
 
 
-@given(makers, floats, seeds, st.booleans())
-def test_memory_layout_makes_no_difference(make, dtype, seed, maximize):
+@given(st.sampled_from(sorted(MATRICES)), floats, seeds)
+def test_memory_layout_makes_no_difference(name, dtype, seed):
     (w,) = parameters([(3, 4)], dtype, seed)
     apart = np.zeros((6, 8), dtype)
     others = [Parameter(Tensor(a)) for a in (np.asfortranarray(w.array), apart[::2, ::-2])]
     others[1].array[...] = w.array
     params = [w, *others]
-    optimizers = [make([p], weight_decay=0.1, maximize=maximize) for p in params]
+    optimizers = [MATRICES[name]([{"params": [p], "weight_decay": 0.1}]) for p in params]
     for step in range(3):
         set_gradients([w], seed + step)
         others[0].grad = others[1].grad = Tensor(np.asfortranarray(w.grad.array))
         for optimizer in optimizers:
             optimizer.step()
-    assert identical([w.array, w.array], values(others))
+    if name in ("Adafactor", "Muon"):  # they add up rows and columns, in the order of memory
+        np.testing.assert_allclose(
+            [w.array, w.array], values(others), rtol=1e-4 if dtype == np.float32 else 1e-12
+        )
+    else:
+        assert identical([w.array, w.array], values(others))
     assert (apart[1::2] == 0).all()
 
 
@@ -121,7 +167,8 @@ def test_parameters_without_gradient_stay(make, seed):
     set_gradients(params[:1], seed)
     optimizer.step()
     assert np.array_equal(params[1].array, before)
-    assert 1 not in optimizer.state_dict()["state"]
+    state = optimizer.state_dict()["state"].get(1)
+    assert state is None or (isinstance(optimizer, Adagrad) and state["step"] == 0)
 
 
 def test_the_first_step_of_momentum_is_not_dampened():
@@ -193,12 +240,12 @@ def test_zero_grad():
     assert params[0].grad is None
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", MATRICES)
 def test_inf_and_nan_pass_silently(name):
-    (w,) = parameters([(3,)], np.float32, 0)
-    w.grad = tensor([math.inf, math.nan, 1e30])
-    OPTIMIZERS[name]([w]).step()
-    assert not np.isfinite(w.array[1])
+    (w,) = parameters([(3, 1)], np.float32, 0)
+    w.grad = tensor([[math.inf], [math.nan], [1e30]])
+    MATRICES[name]([w]).step()
+    assert np.isfinite(w.array[1, 0]) == (name == "Rprop")  # which looks only at signs
 
 
 # --- saving --------------------------------------------------------------------------------------------
@@ -210,9 +257,14 @@ def folder(tmp_path_factory):
 
 
 @given(
-    makers, st.lists(shapes, min_size=1, max_size=3), floats, seeds, st.sampled_from([".npz", ".safetensors"])
+    makers,
+    st.sampled_from(sorted(SCHEDULES)),
+    st.lists(shapes, min_size=1, max_size=3),
+    floats,
+    seeds,
+    st.sampled_from([".npz", ".safetensors"]),
 )
-def test_a_resumed_run_is_the_same_bit_for_bit(folder, make, shapes, dtype, seed, suffix):
+def test_a_resumed_run_is_the_same_bit_for_bit(folder, make, name, shapes, dtype, seed, suffix):
     def run(params, optimizer, schedule, steps):
         for step in steps:
             set_gradients(params, seed + step)
@@ -222,7 +274,8 @@ def test_a_resumed_run_is_the_same_bit_for_bit(folder, make, shapes, dtype, seed
     def build():
         params = parameters(shapes, dtype, seed)
         optimizer = make([{"params": params[:1]}, {"params": params[1:], "lr": 0.01, "name": "rest"}])
-        return params, optimizer, lr_scheduler.CosineAnnealingLR(optimizer, 4)
+        moves = {"momentum", "betas"} & optimizer.defaults.keys() or not {"Cycl", "OneC", "Sequ"} & {name[:4]}
+        return params, optimizer, SCHEDULES[name if moves else "CosineAnnealingLR"](optimizer)
 
     params, optimizer, schedule = build()
     run(params, optimizer, schedule, range(3))
@@ -337,7 +390,7 @@ w = zeros(2, requires_grad=True)
         (lambda: SGD([w], weight_decay=-0.5), ArgumentError, "weight_decay is -0.5"),
         (lambda: SGD([w], nesterov=True), ArgumentError, "nesterov needs momentum and no dampening"),
         (lambda: SGD([w], 1, 0.9, 0.1, nesterov=True), ArgumentError, "pass momentum=0.9, dampening=0"),
-        (lambda: Adam([w], betas=(0.9, 1.0)), ArgumentError, "each must be a number of at least 0 and below"),
+        (lambda: Adam([w], betas=(0.9, 1.0)), ArgumentError, r"betas\[1\] is 1.0; it must be a number of"),
         (lambda: Adam([w], betas=0.9), ArgumentError, "betas is 0.9; it must be a pair of numbers"),
         (lambda: Adam([w], lr=(1, 2)), ArgumentError, r"lr is \(1, 2\); it must be one number"),
         (lambda: Adam([w], eps=-1), ArgumentError, "eps is -1"),
@@ -655,6 +708,7 @@ def test_all_is_complete():
     assert set(tinygrad_cnn.optim.__all__) == {
         *(n for n, v in vars(tinygrad_cnn.optim).items() if isinstance(v, type) and issubclass(v, Optimizer)),
         "lr_scheduler",
+        "swa_utils",
     }
     public = {
         n
@@ -666,4 +720,4 @@ def test_all_is_complete():
 
 def test_repr_shows_the_options():
     text = repr(SGD([w], lr=0.5))
-    assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0.0\n    lr: 0.5\n")
+    assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0.0\n    differentiable: False\n")

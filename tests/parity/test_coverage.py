@@ -28,6 +28,9 @@ NAMESPACES = {
     "nn.functional": "nn.functional",
     "nn.init": "nn.init",
     "nn.utils": "nn.utils",
+    "optim": "optim",
+    "optim.lr_scheduler": "optim.lr_scheduler",
+    "optim.swa_utils": "optim.swa_utils",
 }
 
 # Compared elsewhere, or not to be compared: why -> namespace -> names.
@@ -45,7 +48,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "tests/test_serialization.py": {"": "load save"},
     "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},
     "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
-    "namespaces": {"": "nn optim Tensor", "nn": "functional init utils"},
+    "namespaces": {"": "nn optim Tensor", "nn": "functional init utils", "optim": "lr_scheduler swa_utils"},
     "dtypes": {"": "bool double float float32 float64 int int16 int32 int64 int8 long uint8"},
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,95 @@ def loading_is_all_or_nothing() -> None:
     assert issubclass(StateDictError, RuntimeError)
 
 
+def the_number_of_a_rate() -> None:
+    rates = []
+    for t in (tg, torch):
+        lr, x = t.tensor(0.5), t.zeros(1)
+        x.grad = t.ones(1)
+        optimizer = t.optim.SGD([x], lr=lr)
+        lr.fill_(0.25)
+        optimizer.step()
+        rates.append(-x.item())
+    assert rates == [0.5, 0.25]
+
+
+def other_loops() -> None:
+    for options in ({"foreach": True}, {"fused": True}):
+        tg.optim.Adam([tg.zeros(1)], **options)
+    for option in ("capturable", "differentiable"):
+        torch.optim.Adam([torch.zeros(1)], **{option: True})
+        with pytest.raises(ArgumentError, match=option):
+            tg.optim.Adam([tg.zeros(1)], **{option: True})
+
+
+def numbers_of_the_state() -> None:
+    states = []
+    for t in (tg, torch):
+        x = t.zeros(1, dtype=t.float64)
+        x.grad = t.ones(1, dtype=t.float64)
+        optimizer = t.optim.NAdam([x])
+        optimizer.step()
+        states.append(optimizer.state[x]["mu_product"])
+    exact = 0.9 * (1 - 0.5 * 0.96**0.004)
+    assert states[0] == exact and states[1].dtype == torch.float32 and states[1].item() != exact
+
+
+def muons_precision() -> None:
+    gradient, steps = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32), []
+    for t in (tg, torch):
+        x = t.zeros(4, 6)
+        x.grad = t.tensor(gradient)
+        t.optim.Muon([x], lr=1.0).step()
+        steps.append(np.asarray(x.numpy()))
+    error = np.abs(steps[0] - steps[1]).max()
+    assert 1e-4 < error < 0.03  # bfloat16 has eight bits, a float32 24
+
+
+def uphill_is_refused() -> None:
+    for t in (tg, torch):
+        optimizer, schedules = t.optim.SGD([t.zeros(1)], lr=0.1), t.optim.lr_scheduler
+        chain = [schedules.CosineAnnealingLR(optimizer, 5, 0.05), schedules.ExponentialLR(optimizer, 0.8)]
+        schedule, lowest = schedules.ChainedScheduler(chain), 0.1
+        with pytest.raises(ArgumentError, match="the rate at epoch 7 is -") if t is tg else nullcontext():
+            for _ in range(10):
+                optimizer.step()
+                schedule.step()
+                lowest = min(lowest, *schedule.get_last_lr())
+        assert (lowest < -0.01) == (t is torch)
+
+
+def restarts_in_time() -> None:
+    ends = []
+    for t in (tg, torch):
+        schedule = t.optim.lr_scheduler.CosineAnnealingWarmRestarts(t.optim.SGD([t.zeros(1)], lr=1.0), 1, 3)
+        schedule.step(121)  # 1 + 3 + 9 + 27 + 81
+        ends.append(schedule.get_last_lr()[0])
+    assert ends == pytest.approx([1.0, 0.0])
+
+
+def nested_schedules() -> None:
+    rows = []
+    for t in (tg, torch):
+        optimizer, s = t.optim.SGD([t.zeros(1)], lr=1.0), t.optim.lr_scheduler
+        chain = s.ChainedScheduler([s.ExponentialLR(optimizer, 0.5)])
+        optimizer.step()  # which PyTorch wants to see before it makes the sequence
+        last = s.ChainedScheduler([s.ConstantLR(optimizer, 0.5, 9), s.StepLR(optimizer, 1, 0.5)])
+        schedule = s.SequentialLR(optimizer, [chain, last], [2])
+        rows.append([*schedule.get_last_lr()])
+        optimizer.step()
+        schedule.step()
+        rows[-1] += schedule.get_last_lr()
+        if t is torch:
+            with pytest.raises(NotImplementedError):
+                schedule.step()
+            continue
+        for _ in range(3):
+            optimizer.step()
+            schedule.step()
+            rows[-1] += schedule.get_last_lr()
+    assert rows == [[1.0, 0.5, 0.5, 0.25, 0.125], [0.5, 0.25]]
+
+
 # What stands in the table's first column, in order.
 DIFFERENCES: dict[str, Callable[[], None]] = {
     "Devices": one_device,
@@ -315,6 +405,13 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "Modules in lists": lists_hold_modules,
     "`repr` of a `ModuleList`": repeats_are_not_folded,
     "`load_state_dict`": loading_is_all_or_nothing,
+    "A Tensor as `lr`": the_number_of_a_rate,
+    "`capturable`, `differentiable`": other_loops,
+    "Numbers in an optimizer's state": numbers_of_the_state,
+    "`Muon`": muons_precision,
+    "Learning rates below 0": uphill_is_refused,
+    "`CosineAnnealingWarmRestarts.step(epoch)`": restarts_in_time,
+    "Schedules within `SequentialLR`": nested_schedules,
 }
 
 

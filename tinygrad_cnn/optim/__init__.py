@@ -1,11 +1,29 @@
-"""Optimizers and learning-rate schedules; names, arguments and defaults are PyTorch's."""
+"""Optimizers, learning-rate schedules, averages of weights; names, arguments and defaults are PyTorch's."""
 
 from __future__ import annotations
 
-from . import lr_scheduler
-from .adadelta import Adadelta
-from .adam import Adam, AdamW
+from . import lr_scheduler, swa_utils
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .adaptive import Adadelta, Adagrad, RMSprop, Rprop
+from .matrix import Adafactor, Muon
 from .optimizer import Optimizer
-from .sgd import SGD
+from .sgd import ASGD, SGD
 
-__all__ = ["SGD", "Adadelta", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+    "swa_utils",
+]

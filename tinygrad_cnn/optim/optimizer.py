@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError
 from ..kernels.runtime import quietly
-from ..tape import enable_grad
+from ..tape import Handle, enable_grad
 from ..tensor import Tensor
 
 __all__ = ["Optimizer"]
@@ -24,8 +24,19 @@ __all__ = ["Optimizer"]
 Range = tuple[float, float, str]
 FINITE: Range = (-sys.float_info.max, sys.float_info.max, "a finite number")
 NOT_NEGATIVE: Range = (0.0, sys.float_info.max, "a finite number of 0 or more")
+NOT_POSITIVE: Range = (-sys.float_info.max, 0.0, "a finite number of 0 or less")
 UP_TO_ONE: Range = (0.0, 1.0, "a number from 0 to 1")
 BELOW_ONE: Range = (0.0, math.nextafter(1.0, 0.0), "a number of at least 0 and below 1")
+INSIDE_ONE: Range = (math.nextafter(0.0, 1.0), math.nextafter(1.0, 0.0), "a number between 0 and 1")
+ABOVE_ONE: Range = (math.nextafter(1.0, 2.0), sys.float_info.max, "a finite number above 1")
+FROM_ONE: Range = (1.0, sys.float_info.max, "a finite number of 1 or more")
+
+
+#: what PyTorch's loops can, and ours cannot
+REFUSED = {
+    "capturable": "there is no graph on a GPU to be captured in",
+    "differentiable": "a step is not recorded on the tape",
+}
 
 
 class Optimizer:
@@ -40,6 +51,10 @@ class Optimizer:
     Args:
         params: tensors, (name, tensor) pairs, or dicts `{"params": ..., option: value}`, one per group.
         defaults: the options and their default values.
+
+    Four options of PyTorch's say how its loops run.  `foreach` and `fused` are accepted and change nothing;
+    `capturable` (a graph on a GPU) and `differentiable` (a step on the tape) are refused unless False.  A
+    learning rate may be a Tensor of one element; its number is taken.
 
     Raises:
         ArgumentError: no parameters, something that is no Tensor, one parameter twice, a bad option.
@@ -57,17 +72,23 @@ class Optimizer:
     tensor([ 2.5000, -3.5000])
     """
 
-    #: what numbers the options may be
-    ranges: ClassVar[Mapping[str, Range]] = {}
+    #: what numbers the options may be; for an option of several numbers, a range for each
+    ranges: ClassVar[Mapping[str, Range | tuple[Range, ...]]] = {}
     #: names in the state of a parameter, once it has any; None if a subclass does not tell
     keeps: ClassVar[tuple[str, ...] | None] = None
     #: further names which depend on the options
     may_keep: ClassVar[tuple[str, ...]] = ()
+    #: those that are numbers; the others are arrays of the parameter's dtype
+    numbers: ClassVar[Mapping[str, type]] = {"step": int}
+    #: shapes of arrays that have not the parameter's, as functions of that
+    shapes: ClassVar[Mapping[str, Callable[[tuple[int, ...]], tuple[int, ...]]]] = {}
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self._before: dict[int, Callable[..., Any]] = {}
+        self._after: dict[int, Callable[..., Any]] = {}
         self.steps = 0  # calls of `step` in this process; a schedule looks whether there were any
         entries = self._listed(params)
         if not entries:
@@ -97,6 +118,11 @@ class Optimizer:
             ShapeError, DtypeError: a gradient that is not of its parameter's shape and dtype.
             GraphError: a parameter that was given another shape or dtype after its first step.
         """
+        if self._before or self._after:
+            return self._step_with_hooks(closure)
+        return self._step(closure)
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with enable_grad():
@@ -108,6 +134,8 @@ class Optimizer:
     @quietly
     def _step_all(self) -> None:
         for group in self.param_groups:
+            if type(group.get("lr")) is not float:  # somebody has set it since
+                self._check_options(group)
             for p in group["params"]:
                 if p.grad is not None:
                     self._step_one(p, p.grad.array, group)
@@ -124,18 +152,53 @@ class Optimizer:
             )
         state = self.state[p]
         for name, value in state.items() if self.keeps else ():
-            if name != "step" and (value.shape != p.shape or value.dtype != p.dtype):
+            if name not in self.numbers and (
+                value.dtype != p.dtype or value.shape != self._shape(name, p.shape)
+            ):
                 raise GraphError(
                     f"{self._name}: {name} is {value.shape} {value.dtype}, its parameter is now {p.shape} "
                     f"{p.dtype}; make the optimizer after the model has its final shapes and dtype"
                 )
         self.update(p._writable(), np.negative(g) if group.get("maximize") else g, state, group)
 
+    def _shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.shapes[name](shape) if name in self.shapes else shape
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients: None, or zeros if `set_to_none` is False."""
         for p in self._parameters():
             if p.grad is not None:
                 p.grad = None if set_to_none else Tensor(np.zeros_like(p.grad.array))
+
+    # --- hooks -------------------------------------------------------------------------------------------
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(optimizer, args, kwargs)` before each step, with what `step` was given (itself first).
+
+        It may return other (args, kwargs).
+        """
+        return Handle(self._before, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return Handle(self._after, hook)
+
+    def _step_with_hooks(self, closure: Callable[[], Any] | None) -> Any:
+        args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
+        kwargs: dict[str, Any] = {}
+        for hook in list(self._before.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise ArgumentError(
+                        f"{self._name}: a hook before the step returned {changed!r:.60}; it must be None or "
+                        "(args, kwargs)"
+                    )
+                args, kwargs = changed
+        loss = self._step(*args[1:], **kwargs)
+        for hook in list(self._after.values()):
+            hook(self, args, kwargs)
+        return loss
 
     # --- groups ------------------------------------------------------------------------------------------
 
@@ -209,22 +272,35 @@ class Optimizer:
 
     def _check_options(self, group: dict[str, Any]) -> None:
         """Numbers become Python floats, which are weak: float32 stays float32."""
-        for option, (low, high, words) in self.ranges.items():
-            value = group[option]
-            many = isinstance(value, (tuple, list))
-            if many != (option == "betas") or (many and len(value) != 2):
-                wanted = "a pair of numbers" if option == "betas" else "one number"
-                raise ArgumentError(f"{self._name}: {option} is {value!r}; it must be {wanted}")
-            try:
-                numbers = [float(v) for v in (value if many else (value,))]
-            except (TypeError, ValueError):
-                numbers = [math.nan]
-            if not all(low <= number <= high for number in numbers):
-                raise ArgumentError(
-                    f"{self._name}: {option} is {value!r}; {'each' if many else 'it'} must be {words}"
-                )
-            group[option] = tuple(numbers) if many else numbers[0]
+        for option, allowed in self.ranges.items():
+            group[option] = self._checked(option, group[option], allowed)
+        for option, why in REFUSED.items():
+            if group.get(option):
+                raise ArgumentError(f"{self._name}: {option} is {group[option]!r}; {why}, so leave it False")
+        if group.get("fused") and group.get("foreach"):
+            raise ArgumentError(f"{self._name}: foreach and fused exclude each other; leave both None")
         self.check(group)
+
+    def _checked(self, option: str, value: Any, allowed: Any) -> Any:
+        several = isinstance(value, (tuple, list))
+        if isinstance(allowed[0], tuple):
+            if not several or len(value) != len(allowed):
+                count = "a pair of" if len(allowed) == 2 else len(allowed)
+                raise ArgumentError(f"{self._name}: {option} is {value!r}; it must be {count} numbers")
+            return tuple(
+                self._checked(f"{option}[{i}]", *pair)
+                for i, pair in enumerate(zip(value, allowed, strict=True))
+            )
+        if several:
+            raise ArgumentError(f"{self._name}: {option} is {value!r}; it must be one number")
+        low, high, words = allowed
+        try:
+            number = math.nan if isinstance(value, str) else float(value)
+        except (TypeError, ValueError):  # ShapeError is one
+            number = math.nan
+        if not low <= number <= high:
+            raise ArgumentError(f"{self._name}: {option} is {value!r}; it must be {words}")
+        return number
 
     # --- saving --------------------------------------------------------------------------------------------
 
@@ -285,6 +361,8 @@ class Optimizer:
             for own, saved in zip(self.param_groups, saved_groups, strict=True)
         ]
         for group in groups:
+            if "lr" in group:
+                group["lr"] = not_below_zero(group["lr"])
             self._check_options(group)
         self.param_groups[:] = groups
         self.state = defaultdict(dict, entries)
@@ -300,14 +378,15 @@ class Optimizer:
                 f"{what} has {sorted(entry)}, expected {sorted(self.keeps)}; another optimizer saved it"
             )
         for name, value in entry.items():
-            if name == "step":
-                entry[name] = int(value)
+            if name in self.numbers:
+                entry[name] = self.numbers[name](value)
                 continue
-            if np.shape(value) != p.shape:
+            shape = self._shape(name, p.shape)
+            if np.shape(value) != shape:
                 raise StateDictError(
                     f"{what}: {name} is {np.shape(value)}, the parameter {p.shape}; load the same model"
                 )
-            entry[name] = np.empty_like(p.array)
+            entry[name] = np.empty_like(p.array, shape=shape)
             entry[name][...] = value
         return entry
 
@@ -328,6 +407,19 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+# --- for subclasses ------------------------------------------------------------------------------------
+
+
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The options among the `locals()` of an `__init__`."""
+    return {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+
+
+def not_below_zero(lr: Any) -> Any:
+    """A rate on its way to 0 may end just below it, by rounding."""
+    return 0.0 if isinstance(lr, float) and -1e-12 < lr < 0 else lr
+
+
 def zeros_once(state: dict[str, Any], name: str, p: np.ndarray) -> np.ndarray:
     """The array `name` in the state of a parameter; zeros at first."""
     if name not in state:
@@ -342,6 +434,25 @@ def decayed(g: np.ndarray, p: np.ndarray, weight_decay: float) -> np.ndarray:
     out = p * weight_decay
     out += g
     return out
+
+
+def towards(m: np.ndarray, g: np.ndarray, rate: float, a: np.ndarray) -> None:
+    """m = m + rate (g - m), with `a` as scratch; exact at a rate of 1 as well."""
+    np.subtract(g, m, out=a)
+    if rate < 0.5:
+        a *= rate
+        m += a
+    else:
+        a *= 1 - rate
+        np.subtract(g, a, out=m)
+
+
+def average_squares(v: np.ndarray, g: np.ndarray, beta: float, a: np.ndarray) -> None:
+    """v = beta v + (1 - beta) g², with `a` as scratch."""
+    np.multiply(g, g, out=a)
+    a *= 1 - beta
+    v *= beta
+    v += a
 
 
 def _copied(value: Any) -> Any:

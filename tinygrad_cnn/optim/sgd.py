@@ -1,4 +1,4 @@
-"""Gradient descent, with momentum."""
+"""Gradient descent, with momentum or averaged."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError
-from .optimizer import FINITE, NOT_NEGATIVE, Optimizer, decayed
+from .optimizer import FINITE, NOT_NEGATIVE, Optimizer, decayed, given, towards, zeros_once
 
-__all__ = ["SGD"]
+__all__ = ["ASGD", "SGD"]
 
 
 class SGD(Optimizer):
@@ -29,6 +29,7 @@ class SGD(Optimizer):
         weight_decay: pull towards 0.
         nesterov: look one step ahead.
         maximize: go uphill.
+        foreach, differentiable, fused: as in Optimizer.
 
     State: `momentum_buffer`, b above, if there is momentum.
 
@@ -61,12 +62,11 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ):
-        options = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-            "nesterov": nesterov, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, options)
+        super().__init__(params, given(locals()))
 
     def check(self, group: dict[str, Any]) -> None:
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
@@ -88,3 +88,72 @@ class SGD(Optimizer):
                 b += g * (1 - dampening) if dampening else g
             g = decayed(g, b, momentum) if group["nesterov"] else b  # g + momentum b
         p -= g * group["lr"]
+
+
+class ASGD(Optimizer):
+    """Gradient descent that also keeps the average of all points it came through: Polyak and Juditsky (1992),
+    "Acceleration of stochastic approximation by averaging".
+
+        g = gradient + weight_decay p
+        p = p (1 - lambd eta) - eta g
+        ax = ax + mu (p - ax)
+        eta = lr / (1 + lambd lr t)^alpha,  mu = 1 / max(1, t - t0)      after step t = 1, 2, ...
+
+    Args:
+        params: tensors, (name, tensor) pairs, or dicts of groups.
+        lr: the first eta.
+        lambd: how fast eta and the parameters decay.
+        alpha: power of eta's decay.
+        t0: the step from which on points are averaged; until then ax is p itself.
+        weight_decay: pull towards 0.
+        foreach, differentiable, capturable: as in Optimizer.
+        maximize: go uphill.
+
+    State: `step`, `eta`, `mu`, `ax`: the average, for the one who wants it.
+
+    >>> import tinygrad_cnn as tg
+    >>> w = tg.nn.Parameter(tg.tensor([1.0]))
+    >>> optimizer = tg.optim.ASGD([w], lr=0.5, lambd=0, t0=0)
+    >>> for g in (1.0, 0.0, 0.0):
+    ...     w.grad = tg.tensor([g])
+    ...     optimizer.step()
+    >>> w.item(), optimizer.state[w]["ax"].item()
+    (0.5, 0.5)
+    """
+
+    ranges: ClassVar = {
+        "lr": NOT_NEGATIVE, "lambd": FINITE, "alpha": FINITE, "t0": FINITE, "weight_decay": NOT_NEGATIVE,
+    }  # fmt: skip
+    keeps: ClassVar = ("step", "eta", "mu", "ax")
+    numbers: ClassVar = {"step": int, "eta": float, "mu": float}
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ):
+        super().__init__(params, given(locals()))
+
+    def update(self, p: np.ndarray, g: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+        lr, lambd = group["lr"], group["lambd"]
+        t = state["step"] = state.get("step", 0) + 1
+        eta, mu, ax = state.get("eta", lr), state.get("mu", 1.0), zeros_once(state, "ax", p)
+        g = decayed(g, p, group["weight_decay"])
+        if lambd:
+            p *= 1 - lambd * eta
+        a = np.multiply(g, eta, out=np.empty_like(p))
+        p -= a
+        if mu == 1:
+            ax[...] = p
+        else:
+            towards(ax, p, mu, a)
+        state["eta"] = lr / (1 + lambd * lr * t) ** group["alpha"]
+        state["mu"] = 1 / max(1, t - group["t0"])
