@@ -47,7 +47,7 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
-    from . import graph, models, testing, vision
+    from . import graph, models, testing, training, vision
 
 __version__ = "0.1.0"
 
@@ -143,7 +143,7 @@ def device(name: str = "cpu") -> str:
 
 def __getattr__(name: str) -> Any:
     """Rooms that few programs enter are opened on the first visit, which keeps the import short."""
-    if name in ("graph", "models", "testing", "vision"):
+    if name in ("graph", "models", "testing", "training", "vision"):
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -265,6 +265,7 @@ __all__ = [
     "tanh",
     "tensor",
     "testing",
+    "training",
     "transpose",
     "uint8",
     "unbind",

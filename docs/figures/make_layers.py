@@ -46,6 +46,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "vision": "pictures of a training",
         "testing": "proofs for your ops",
         "models": "ResNet and others, known by name",
+        "training": "fit, stop, go on",
     },
 }
 ORDER = [module for band in LAYERS.values() for module in band]

@@ -36,7 +36,7 @@ NAMESPACES = {
 # Compared elsewhere, or not to be compared: why -> namespace -> names.
 OTHERWISE: dict[str, dict[str, str]] = {
     "not PyTorch's": {
-        "": "Parameter __version__ conv_plans data errors expand graph models op testing vision",
+        "": "Parameter __version__ conv_plans data errors expand graph models op testing training vision",
         "Tensor": "array node share writes",
     },
     "tests/test_engine.py": {

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .pictures import confusion_matrix, feature_maps, filters, mistakes, training_curves
+from .pictures import confusion_matrix, feature_maps, filters, learning_rates, mistakes, training_curves
 
-__all__ = ["confusion_matrix", "feature_maps", "filters", "mistakes", "training_curves"]
+__all__ = ["confusion_matrix", "feature_maps", "filters", "learning_rates", "mistakes", "training_curves"]

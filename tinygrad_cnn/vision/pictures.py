@@ -1,4 +1,4 @@
-"""Five pictures of a training, drawn with matplotlib (`pip install 'tinygrad-cnn[viz]'`).
+"""Six pictures of a training, drawn with matplotlib (`pip install 'tinygrad-cnn[viz]'`).
 
 Each function takes arrays or Tensors, writes one file whose kind is that of its name (.png, .svg, .pdf),
 and returns its path.  The colours can be told apart by colour-blind readers (Okabe and Ito's, and maps
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     StrPath = str | os.PathLike[str]
 
-__all__ = ["confusion_matrix", "feature_maps", "filters", "mistakes", "training_curves"]
+__all__ = ["confusion_matrix", "feature_maps", "filters", "learning_rates", "mistakes", "training_curves"]
 
 INK, MUTED, RULE = "#222222", "#6b6b6b", "#d9d9d9"
 # https://jfly.uni-koeln.de/color/: blue, vermilion, bluish green, purple, orange, sky blue
@@ -96,6 +96,43 @@ def training_curves(
         _label_ends(ax, ends)
         ax.set_xlabel(x, color=MUTED)
         ax.xaxis.get_major_locator().set_params(integer=True)
+    return _write(figure, path)
+
+
+def learning_rates(rates: Any, losses: Any, path: StrPath, suggestion: float | None = None) -> Path:
+    """The loss against the learning rate, on a logarithmic axis, and where a suggestion lies on it.
+
+    Args:
+        rates: positive, in order; what `training.find_lr` returns fits.
+        losses: as many; what is not finite is left out.
+        path: the file to write.
+        suggestion: a rate to mark, or None.
+
+    Raises:
+        ArgumentError: rates that are not positive, or no finite loss.
+        ShapeError: not as many losses as rates.
+    """
+    x, y = _numbers(rates), _numbers(losses)
+    if x.shape != y.shape:
+        raise ShapeError(f"learning_rates: {len(x)} rates and {len(y)} losses; give as many of each")
+    known = np.isfinite(y)
+    if not known.any() or not (x > 0).all() or not (suggestion is None or suggestion > 0):
+        raise ArgumentError(
+            "learning_rates: rates must be positive, and some loss finite; there is nothing to draw"
+        )
+    figure = _figure(5.2, 3.2)
+    ax = figure.subplots()
+    ax.semilogx(x[known], y[known], color=BLUE, linewidth=2)
+    if suggestion is not None:
+        height = np.interp(math.log(suggestion), np.log(x[known]), y[known])
+        ax.plot([suggestion], [height], "o", color=VERMILION, markersize=7)
+        ax.annotate(
+            f"{suggestion:.2g}", (suggestion, height), (8, 6), textcoords="offset points", color=VERMILION,
+            fontsize=9, weight="bold",
+        )  # fmt: skip
+    _frame(ax, "loss")
+    ax.tick_params(which="minor", length=0)
+    ax.set_xlabel("learning rate", color=MUTED)
     return _write(figure, path)
 
 

@@ -1,0 +1,85 @@
+"""A training that tests/test_training.py ends in the middle: `python tests/interrupted.py FOLDER [resume]`.
+
+It has everything that a checkpoint could forget: dropout and batch norm, shuffling and random augmentation in
+threads, momentum, a schedule of every step, an average of the weights, early stopping.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import nn
+from tinygrad_cnn.data import DataLoader, FashionMNIST, Subset, transforms
+from tinygrad_cnn.training import Accuracy, Callback, Checkpoint, EarlyStopping, History, fit
+
+AUGMENT = transforms.Compose([transforms.RandomHorizontalFlip(), transforms.RandomCrop(28, padding=2)])
+EPOCHS, STEPS = 3, 6  # and steps of an epoch
+
+
+class Average(nn.Module):
+    """An exponential moving average of a model."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.weights = nn.Parameter(nn.utils.parameters_to_vector(model.parameters()).detach())
+        self.model = [model]  # shares its parameters
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        return self.model[0](x)
+
+    def update_parameters(self, model: nn.Module) -> None:
+        with tg.no_grad():
+            self.weights.mul_(0.9).add_(0.1 * nn.utils.parameters_to_vector(model.parameters()))
+
+
+class Tell(Callback):
+    """Calls a function with the number of the step."""
+
+    def __init__(self, function: Callable[[int], Any]):
+        self.function = function
+
+    def on_step(self, run):
+        self.function(len(run.history) * STEPS + run.batch)
+
+
+def train(
+    folder: Path, resume: bool = False, every: int | None = None, workers: int = 0, own: bool = False,
+    tell: Callable[[int], Any] = lambda step: None,
+) -> tuple[dict[str, np.ndarray], History]:  # fmt: skip
+    """The weights at the end, and the history; the checkpoint is in the folder."""
+    tg.manual_seed(1 if not resume else 99)  # a resumed training is not to depend on it
+    data = FashionMNIST(transform=AUGMENT)
+    loader = DataLoader(
+        Subset(data, np.arange(90)), 16, shuffle=True, num_workers=workers,
+        generator=tg.Generator(7 if not resume else 98) if own else None,
+    )  # fmt: skip
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3),
+        nn.Linear(4 * 13 * 13, 10),
+    )  # fmt: skip
+    average = Average(model)
+    optimizer = tg.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = tg.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=EPOCHS * STEPS)
+    path = folder / "checkpoint.safetensors"
+    history = fit(
+        model, loader, nn.CrossEntropyLoss(), optimizer, epochs=EPOCHS,
+        validation=DataLoader(Subset(data, np.arange(90, 120)), 16), metrics=[Accuracy()],
+        scheduler=schedule, scheduler_every="batch", ema=average, clip_norm=1.0,
+        callbacks=[Checkpoint(path, every), EarlyStopping("train_loss"), Tell(tell)],
+        resume=path if resume else None, progress=False,
+    )  # fmt: skip
+    kept = {**model.state_dict(), **average.state_dict(), "next": tg.rand(4)}
+    return {key: np.array(value) for key, value in kept.items()}, history
+
+
+if __name__ == "__main__":
+    weights, _ = train(
+        Path(sys.argv[1]), "resume" in sys.argv, every=4, workers=2, tell=lambda step: print(step, flush=True)
+    )
+    tg.save(weights, Path(sys.argv[1]) / "weights.safetensors")
