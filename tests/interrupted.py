@@ -55,10 +55,11 @@ def train(
     """The weights at the end, and the history; the checkpoint is in the folder."""
     tg.manual_seed(1 if not resume else 99)  # a resumed training is not to depend on it
     data = FashionMNIST(transform=AUGMENT)
-    loader = DataLoader(
-        Subset(data, np.arange(90)), 16, shuffle=True, num_workers=workers,
-        generator=tg.Generator(7 if not resume else 98) if own else None,
-    )  # fmt: skip
+    orders = [tg.Generator(seed if not resume else 98) if own else None for seed in (7, 8)]
+    loader, validation = (
+        DataLoader(Subset(data, items), 16, shuffle=True, num_workers=workers, generator=order)
+        for items, order in zip((np.arange(90), np.arange(90, 120)), orders, strict=True)
+    )
     model = nn.Sequential(
         nn.Conv2d(1, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3),
         nn.Linear(4 * 13 * 13, 10),
@@ -69,7 +70,7 @@ def train(
     path = folder / "checkpoint.safetensors"
     history = fit(
         model, loader, nn.CrossEntropyLoss(), optimizer, epochs=EPOCHS,
-        validation=DataLoader(Subset(data, np.arange(90, 120)), 16), metrics=[Accuracy()],
+        validation=validation, metrics=[Accuracy()],
         scheduler=schedule, scheduler_every="batch", ema=average, clip_norm=1.0,
         callbacks=[Checkpoint(path, every), EarlyStopping("train_loss"), Tell(tell)],
         resume=path if resume else None, progress=False,
