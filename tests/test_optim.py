@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from functools import partial
 
 import numpy as np
@@ -294,6 +296,24 @@ def test_a_resumed_run_is_the_same_bit_for_bit(folder, make, name, shapes, dtype
     assert identical(values(params), values(others))
 
 
+@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_goes_on_alike(name, duplicate):
+    params = parameters([(3, 2), (2, 2)], np.float32, 0)
+    schedule = lr_scheduler.StepLR(MATRICES[name](params), 2)
+    set_gradients(params, 0)
+    schedule.optimizer.step()
+    other = duplicate(schedule)
+    copies = other.optimizer.param_groups[0]["params"]
+    for step in range(3):
+        set_gradients(params, step)
+        set_gradients(copies, step)
+        for one in (schedule, other):
+            one.optimizer.step()
+            one.step()
+    assert identical(values(params), values(copies)) and params[0] is not copies[0]
+
+
 def test_a_loaded_state_shares_no_memory():
     (w,) = parameters([(2,)], np.float32, 0)
     optimizer, other = Adam([w]), Adam([w])
@@ -474,6 +494,21 @@ def test_a_model_converted_after_its_first_step():
     p.data = Tensor(p.array.astype(np.float64))
     set_gradients([p], 0)
     with pytest.raises(GraphError, match="make the optimizer after the model has its final shapes and dtype"):
+        optimizer.step()
+
+
+def test_a_rate_set_between_steps():
+    (p,) = parameters([(2,)], np.float32, 0)
+    optimizer = SGD([p], lr=0.5)
+    before = p.array.copy()
+    for rate in (tensor(0.25), 1, np.float64(0.75)):
+        set_gradients([p], 0)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        assert type(optimizer.param_groups[0]["lr"]) is float
+    np.testing.assert_allclose(p.array, before - 2 * p.grad.array, rtol=1e-6)
+    optimizer.param_groups[0]["lr"] = tensor([0.1, 0.2])
+    with pytest.raises(ArgumentError, match=r"lr is .* it must be a finite number"):
         optimizer.step()
 
 

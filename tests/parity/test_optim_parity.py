@@ -9,16 +9,18 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_cnn import optim
-from tinygrad_cnn.creation import tensor, zeros
-from tinygrad_cnn.errors import Error
-from tinygrad_cnn.nn import utils
-from tinygrad_cnn.tensor import Parameter, Tensor
-
 torch = pytest.importorskip("torch")
+
+from parity.both import few  # noqa: E402
+
+from tinygrad_cnn import optim  # noqa: E402
+from tinygrad_cnn.creation import tensor, zeros  # noqa: E402
+from tinygrad_cnn.errors import Error  # noqa: E402
+from tinygrad_cnn.nn import utils  # noqa: E402
+from tinygrad_cnn.tensor import Parameter, Tensor  # noqa: E402
 
 STEPS = 50
 seeds = st.integers(0, 2**32 - 1)
@@ -143,7 +145,7 @@ class Pair:
 
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@settings(max_examples=8)
+@few
 @given(data=st.data())
 def test_fifty_steps(kind, dtype, data):
     with exactly(dtype):
@@ -153,7 +155,7 @@ def test_fifty_steps(kind, dtype, data):
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
-@settings(max_examples=10)
+@few
 @given(data=st.data())
 def test_training_taken_over_from_pytorch_and_given_back(kind, data):
     with exactly(np.float64):
@@ -304,7 +306,7 @@ def test_a_hook_that_returns_nonsense():
 # --- clipping --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@few
 @given(
     st.lists(st.lists(st.integers(1, 4), max_size=3).map(tuple), min_size=1, max_size=3),
     st.sampled_from([np.float32, np.float64]),

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-import tinygrad_cnn as tg
-from tinygrad_cnn.errors import Error
-
 torch = pytest.importorskip("torch")
+
+from parity.both import few  # noqa: E402
+
+import tinygrad_cnn as tg  # noqa: E402
+from tinygrad_cnn.errors import Error  # noqa: E402
 
 LIBRARIES = (tg, torch)
 EPOCHS = 30
@@ -139,7 +141,7 @@ drawn = {"data": st.data(), "lr": st.sampled_from([0.1, 1.0]), "kind": st.sample
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-@settings(max_examples=25)
+@few
 @given(half=st.integers(0, EPOCHS - 1), **drawn)
 def test_schedules(name, data, lr, kind, half):
     options = data.draw(SCHEDULES[name])
@@ -151,7 +153,7 @@ def test_schedules(name, data, lr, kind, half):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-@settings(max_examples=15)
+@few
 @given(half=st.integers(0, EPOCHS - 1), **drawn)
 def test_state_dicts_go_both_ways(name, data, lr, kind, half):
     options = data.draw(SCHEDULES[name])
@@ -167,7 +169,7 @@ def test_state_dicts_go_both_ways(name, data, lr, kind, half):
 
 
 @pytest.mark.parametrize("name", sorted(set(ONE) - {"OneCycleLR", "CyclicLR"}))
-@settings(max_examples=15)
+@few
 @given(data=st.data(), last_epoch=st.integers(0, 12))
 def test_begun_in_the_middle(name, data, last_epoch):
     """With last_epoch, PyTorch makes the step behind it at once."""
@@ -181,7 +183,7 @@ def test_begun_in_the_middle(name, data, last_epoch):
 
 
 @pytest.mark.parametrize("name", CYCLES)
-@settings(max_examples=15)
+@few
 @given(last_epoch=st.integers(0, 12), **drawn)
 def test_cycles_begun_in_the_middle(name, data, lr, kind, last_epoch):
     options = data.draw(CYCLES[name])
@@ -199,7 +201,7 @@ CLOSED = [
 
 
 @pytest.mark.parametrize("name", CLOSED)
-@settings(max_examples=15)
+@few
 @given(data=st.data())
 def test_step_by_step_is_the_closed_form(name, data):
     options = data.draw(ONE[name])
@@ -213,7 +215,7 @@ def test_step_by_step_is_the_closed_form(name, data):
         ours.step()
 
 
-@settings(max_examples=25)
+@few
 @given(
     data=st.data(),
     epochs=st.lists(st.one_of(st.none(), st.integers(0, 90).map(lambda n: n / 4)), min_size=1, max_size=20),
@@ -246,7 +248,6 @@ def reduced(schedule, losses):
     return rows
 
 
-@settings(max_examples=100)
 @given(
     options(
         mode=st.sampled_from(["min", "max"]),
@@ -447,7 +448,7 @@ def arrays(state):
 
 @pytest.mark.parametrize("average", averages(tg))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@settings(max_examples=8)
+@few
 @given(seed=st.integers(0, 2**32 - 1), use_buffers=st.booleans(), models=st.integers(0, 5))
 def test_averaged_models(average, dtype, seed, use_buffers, models):
     if use_buffers and average == "multi swa":
