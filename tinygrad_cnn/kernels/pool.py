@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import PoolGeometry
+from ..geometry import PoolGeometry, Windows
 from .elementwise import in_parts
 from .memory import like
 
 __all__ = [
     "flat_indices",
+    "fold",
     "gather",
     "max_forward",
     "max_grad",
     "scatter",
+    "unfold",
     "window_sizes",
     "window_spread",
     "window_sum",
@@ -173,3 +175,22 @@ def window_sizes(geom: PoolGeometry, count_padding: bool) -> np.ndarray:
         low, high = (-before, n + after) if count_padding else (0, n)
         sizes = np.multiply.outer(sizes, ((low <= cells) & (cells < high)).sum(1))
     return sizes
+
+
+def unfold(x: np.ndarray, geom: Windows) -> np.ndarray:
+    """What each window sees, side by side: (N, C, *size) -> (N, C taps, windows)."""
+    n, c = x.shape[:2]
+    columns = np.zeros((n, c, *geom.kernel, *geom.out), x.dtype)
+    for tap, (windows, pixels) in zip(np.ndindex(*geom.kernel), geom.taps, strict=True):
+        columns[:, :, *tap][windows] = x[pixels]
+    return columns.reshape(n, c * prod(geom.kernel), prod(geom.out))
+
+
+def fold(y: np.ndarray, geom: Windows) -> np.ndarray:
+    """Each value added to the pixel that `unfold` takes it from: (N, C taps, windows) -> (N, C, *size)."""
+    n, c = y.shape[0], y.shape[1] // prod(geom.kernel)
+    columns = y.reshape(n, c, *geom.kernel, *geom.out)
+    x = np.zeros((n, c, *geom.size), y.dtype)
+    for tap, (windows, pixels) in zip(np.ndindex(*geom.kernel), geom.taps, strict=True):
+        x[pixels] += columns[:, :, *tap][windows]
+    return x

@@ -12,7 +12,7 @@ PyTorch's rules for coordinates: pixel i of n has its centre at i + 1/2 on an ax
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -22,9 +22,11 @@ import numpy as np
 from .runtime import parts, share
 
 __all__ = [
+    "FILTERS",
     "Map",
     "area",
     "cubic",
+    "cubic_weights",
     "linear",
     "nearest",
     "resample",
@@ -178,9 +180,15 @@ def _points(n: int, out: int, scale: float | None, align_corners: bool) -> np.nd
     return i * step if align_corners else step * (i + 0.5) - 0.5
 
 
+def _identity(n: int) -> Map:
+    return Map(n, np.arange(n)[:, None], np.ones((n, 1)))
+
+
 @lru_cache(maxsize=256)
 def nearest(n: int, out: int, scale: float | None = None, exact: bool = False) -> Map:
     """The pixel under the new pixel's upper left corner, or if `exact` under its centre."""
+    if n == out and not exact:
+        return _identity(n)
     # In float32, as PyTorch: which pixel a point between two belongs to is decided by rounding.
     step, i = np.float32(_step(n, out, scale, False)), np.arange(out, dtype=np.float32)
     index = np.floor((i + np.float32(0.5) if exact else i) * step).astype(np.intp)
@@ -190,7 +198,9 @@ def nearest(n: int, out: int, scale: float | None = None, exact: bool = False) -
 @lru_cache(maxsize=256)
 def linear(n: int, out: int, scale: float | None = None, align_corners: bool = False) -> Map:
     """The two pixels around a point, the nearer one more."""
-    at = np.arange(out) * 1.0 if n == out else np.maximum(_points(n, out, scale, align_corners), 0)
+    if n == out:
+        return _identity(n)
+    at = np.maximum(_points(n, out, scale, align_corners), 0)
     before = np.minimum(at.astype(np.intp), n - 1)
     after = np.minimum(before + 1, n - 1)
     t = np.clip(at - before, 0, 1)
@@ -203,9 +213,13 @@ def cubic(n: int, out: int, scale: float | None = None, align_corners: bool = Fa
     at = _points(n, out, scale, align_corners)
     before = np.minimum(np.floor(at), n - 1).astype(np.intp)
     t = np.clip(at - before, 0, 1)
-    offsets = np.arange(-1, 3)
-    index = np.clip(before[:, None] + offsets, 0, n - 1)
-    return Map(n, index, _keys(np.abs(t[:, None] - offsets), -0.75))
+    index = np.clip(before[:, None] + np.arange(-1, 3), 0, n - 1)
+    return Map(n, index, np.stack(cubic_weights(t), 1))
+
+
+def cubic_weights(t: Any) -> list[Any]:
+    """Of the four pixels around a point that lies t behind the second."""
+    return [_far(1 + t, -0.75), _near(t, -0.75), _near(1 - t, -0.75), _far(2 - t, -0.75)]
 
 
 @lru_cache(maxsize=256)
@@ -216,40 +230,49 @@ def area(n: int, out: int) -> Map:
     return _runs(n, start, stop, lambda at: np.ones(at.shape))
 
 
+def _near(t: Any, a: float) -> Any:
+    """The piecewise cubic of Keys 1981 at distances up to 1: 1 at 0, 0 at 1."""
+    return ((a + 2) * t - (a + 3)) * t * t + 1
+
+
+def _far(t: Any, a: float) -> Any:
+    """The same from 1 to 2; from there on it is 0."""
+    return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+
+# What a pixel at distance t counts, and how far this reaches.
+FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
+    "linear": (lambda t: np.maximum(1 - t, 0), 1),
+    "cubic": (lambda t: np.where(t < 1, _near(t, -0.5), np.where(t < 2, _far(t, -0.5), 0)), 2),
+    "lanczos": (lambda t: np.where(t < 3, np.sinc(t) * np.sinc(t / 3), 0), 3),
+}
+
+
 @lru_cache(maxsize=256)
 def smooth(
-    n: int, out: int, scale: float | None = None, align_corners: bool = False, cube: bool = False
+    n: int, out: int, scale: float | None = None, align_corners: bool = False, kind: str = "linear"
 ) -> Map:
-    """Triangles, or Keys' cubics with a = -1/2, which are as wide as the new pixels where these are larger.
+    """Averages weighted by one of the FILTERS, made as wide as the new pixels where these are larger.
 
-    Known as "antialias"; these are Pillow's BILINEAR and BICUBIC.
+    Known as "antialias"; these are Pillow's BILINEAR, BICUBIC and LANCZOS.
     """
+    if n == out:
+        return _identity(n)
+    weight, reach = FILTERS[kind]
     step = _step(n, out, scale, align_corners)
     wide = max(step, 1.0)
-    centre, support = step * (np.arange(out) + 0.5), (2 if cube else 1) * wide
-    start = np.maximum((centre - support + 0.5).astype(np.intp), 0)
-    stop = np.minimum((centre + support + 0.5).astype(np.intp), n)
-
-    def weight(at: np.ndarray) -> np.ndarray:
-        t = np.abs(at + 0.5 - centre[:, None]) / wide
-        return _keys(t, -0.5) if cube else np.maximum(1 - t, 0)
-
-    return _runs(n, start, stop, weight)
+    centre = step * (np.arange(out) + 0.5)
+    start = np.maximum((centre - reach * wide + 0.5).astype(np.intp), 0)
+    stop = np.minimum((centre + reach * wide + 0.5).astype(np.intp), n)
+    return _runs(n, start, stop, lambda at: weight(np.abs(at + 0.5 - centre[:, None]) / wide))
 
 
-def _runs(n: int, start: np.ndarray, stop: np.ndarray, weight: Any) -> Map:
+def _runs(n: int, start: np.ndarray, stop: np.ndarray, weight: Callable[[np.ndarray], np.ndarray]) -> Map:
     """Averages of the pixels from start to stop, weighted by a function of their numbers."""
     at = start[:, None] + np.arange((stop - start).max(initial=1))
     inside = at < stop[:, None]
     w = weight(at) * inside
     return Map(n, np.where(inside, at, start[:, None]), w / w.sum(1, keepdims=True))
-
-
-def _keys(t: np.ndarray, a: float) -> np.ndarray:
-    """The piecewise cubic of Keys 1981 at distances t >= 0: 1 at 0, 0 at 1 and from 2 on."""
-    near = ((a + 2) * t - (a + 3)) * t * t + 1
-    far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-    return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
 
 
 # --- points ----------------------------------------------------------------------------------------------

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from math import prod
+
+import numpy as np
+
 from ..errors import DtypeError
 from ..kernels import pool as kernels
 from ..op import op, values
+from .shape import gather, reshape
 
 __all__ = [
+    "fold",
     "gather_windows",
     "max_pool",
     "max_pool_grad",
     "max_pool_winners",
     "scatter_windows",
+    "unfold",
+    "unpool",
     "window_spread",
     "window_sum",
 ]
@@ -45,8 +53,8 @@ def scatter_windows(y, *, taps, geom):
 
 @op
 def gather_windows(x, *, taps, geom):
-    """The value at each window's chosen tap: x (n, c, *size) -> (n, c, *out); the adjoint of "
-    "scatter_windows."""
+    """The value at each window's chosen tap: x (n, c, *size) -> (n, c, *out); the adjoint of
+    scatter_windows."""
     return kernels.gather(x, taps, geom)
 
 
@@ -66,10 +74,45 @@ def window_sum(x, *, geom):
 
 @op
 def window_spread(y, *, geom):
-    """Each y added to every cell of its window: y (n, c, *out) -> (n, c, *size); the adjoint of "
-    "window_sum."""
+    """Each y added to every cell of its window: y (n, c, *out) -> (n, c, *size); the adjoint of
+    window_sum."""
     return kernels.window_spread(y, geom)
 
 
 window_sum.vjp(x=lambda g, geom: window_spread(g, geom=geom))
 window_spread.vjp(y=lambda g, geom: window_sum(g, geom=geom))
+
+
+@op
+def unfold(x, *, geom):
+    """What each window sees, as a column: x (n, c, *size) -> (n, c taps, windows)."""
+    return kernels.unfold(x, geom)
+
+
+@op
+def fold(y, *, geom):
+    """Each value added to the pixel it was taken from: y (n, c taps, windows) -> (n, c, *size)."""
+    return kernels.fold(y, geom)
+
+
+unfold.vjp(x=lambda g, geom: fold(g, geom=geom))
+fold.vjp(y=lambda g, geom: unfold(g, geom=geom))
+
+
+@op
+def unpool(y, *, index, size):
+    """Zeros with each y at its pixel, counted in row-major order: y (n, c, *out) -> (n, c, *size).
+
+    index (n, c, prod(out)); where several y have one pixel, the last stays.
+    """
+    n, c = y.shape[:2]
+    x = np.zeros((n, c, prod(size)), y.dtype)
+    np.put_along_axis(x, index, y.reshape(index.shape), 2)
+    return x.reshape(n, c, *size)
+
+
+unpool.vjp(
+    y=lambda g, index, y_shape: reshape(
+        gather(reshape(g, shape=(*g.shape[:2], prod(g.shape[2:]))), dim=2, index=index), shape=y_shape
+    )
+)

@@ -311,6 +311,26 @@ def pooled(draw: st.DrawFn, incoming: bool = False) -> Any:
 
 
 @st.composite
+def unfolded(draw: st.DrawFn, back: bool = False) -> Any:
+    config = draw(st.integers(1, 3).flatmap(pool_configs))
+    geom, (n, c, *_) = config.geometry, config.x_shape
+    columns = (n, c * int(np.prod(geom.kernel)), int(np.prod(geom.out)))
+    return (draw(arrays(columns if back else config.x_shape)),), {"geom": geom}
+
+
+@st.composite
+def unpooled(draw: st.DrawFn) -> Any:
+    """No two values at one pixel."""
+    n, c = draw(st.integers(0, 2)), draw(st.integers(1, 2))
+    out, size = draw(shapes(min_dims=1, max_dims=2, max_side=2)), draw(shapes(min_dims=1, min_side=2))
+    count, pixels = int(np.prod(out)), int(np.prod(size))
+    size = size if count <= pixels else (count, *size)
+    rng = draw(generators)
+    index = np.array([rng.permutation(int(np.prod(size)))[:count] for _ in range(n * c)], np.int64)
+    return (draw(arrays((n, c, *out))),), {"index": index.reshape(n, c, count), "size": size}
+
+
+@st.composite
 def extended(draw: st.DrawFn, back: bool = False) -> Any:
     """A border of the image itself, at most as wide as the mode allows; `back` from the widened image."""
     shape, mode = draw(shapes(min_side=1)), draw(st.sampled_from(borders.MODES))
@@ -465,6 +485,9 @@ _calls: dict[str, Strategy] = {
     "gather_windows": pooling(taps=True),
     "window_sum": pooling(),
     "window_spread": pooling(back=True),
+    "unfold": unfolded(),
+    "fold": unfolded(back=True),
+    "unpool": unpooled(),
     # resample
     "extend": extended(),
     "extend_adjoint": extended(back=True),
@@ -531,6 +554,9 @@ LINEAR: dict[str, str] = {
     "add_bias": "x b",
     "div": "x",
     "linear": "x b|w b",
+    "unfold": "x",
+    "fold": "y",
+    "unpool": "y",
     "extend": "x",
     "extend_adjoint": "y",
     "resample": "x",

@@ -22,6 +22,7 @@ from .activation import (
 )
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout
+from .folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
 from .linear import linear
 from .loss import (
     binary_cross_entropy,
@@ -45,18 +46,21 @@ from .pooling import (
     max_pool2d,
     max_pool3d,
 )
+from .resampling import affine_grid, grid_sample, interpolate
 from .sparse import one_hot
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -66,8 +70,11 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "fold",
     "gelu",
+    "grid_sample",
     "hardtanh",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -81,6 +88,8 @@ __all__ = [
     "nll_loss",
     "one_hot",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "sigmoid",
@@ -89,4 +98,5 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    "unfold",
 ]
