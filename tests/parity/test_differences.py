@@ -235,17 +235,23 @@ def padding_of_pools() -> None:
     assert TF.max_pool1d(torch.tensor(x[..., :1]), 2, 1, padding=1, dilation=2).tolist() == [[[-inf]]]
 
 
-def nothing_to_pool_into() -> None:
-    with pytest.raises(ArgumentError):
-        F.adaptive_avg_pool1d(tg.ones(1, 1, 5), 0)
-    assert TF.adaptive_avg_pool1d(torch.ones(1, 1, 5), 0).shape == (1, 1, 0)
+def nearest_goes_back_the_way_it_came() -> None:
+    """PyTorch's forward shifts by the factor that was asked for, its backward thinks that nothing moved."""
+    results = []
+    for t in (tg, torch):
+        x = t.tensor([[[1.0, 2.0]]], requires_grad=True)
+        y = t.nn.functional.interpolate(x, scale_factor=1.1)
+        y.sum().backward()
+        results.append((y.tolist(), x.grad.tolist()))
+    assert results == [([[[1, 2]]], [[[1, 1]]]), ([[[1, 1]]], [[[1, 1]]])]
 
 
-def zeros_are_the_only_padding() -> None:
-    with pytest.raises(ArgumentError, match="not there yet"):
-        tg.nn.Conv2d(1, 1, 3, padding_mode="reflect")
-    with pytest.raises(ArgumentError, match="not there yet"):
-        F.pad(tg.ones(1, 1, 3), (1, 1), mode="reflect")
+def smooth_to_one_column() -> None:
+    x = [[[[1.0], [2.0]]]]
+    mine, wanted = (
+        t.nn.functional.interpolate(t.tensor(x), (3, 1), mode="bilinear", antialias=True) for t in (tg, torch)
+    )
+    assert mine.flatten().tolist() == [1, 1.5, 2] and wanted.flatten().tolist() == [1, 1, 1]
 
 
 def inplace_changes_nothing() -> None:
@@ -399,8 +405,8 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "Losses of pairs": losses_do_not_broadcast,
     "Padding of convolutions": padding_words,
     "Padding of `max_pool`": padding_of_pools,
-    "`adaptive_avg_pool` to size 0": nothing_to_pool_into,
-    "`padding_mode`, `pad(mode=)`": zeros_are_the_only_padding,
+    "`interpolate` where a size stays": nearest_goes_back_the_way_it_came,
+    "`interpolate`, `antialias`, width 1": smooth_to_one_column,
     "`inplace=True`": inplace_changes_nothing,
     "Modules in lists": lists_hold_modules,
     "`repr` of a `ModuleList`": repeats_are_not_folded,

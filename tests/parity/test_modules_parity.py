@@ -27,14 +27,21 @@ LAYERS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]]]
     "Conv1d": [
         ((2, 4, 3), {}, (2, 2, 7)),
         ((2, 4, 3, 2), {"padding": 1, "dilation": 2, "groups": 2, "bias": False}, (2, 9)),
+        ((2, 3, 3), {"padding": "same", "padding_mode": "reflect", "bias": False}, (2, 5)),
     ],
     "Conv2d": [
         ((2, 4, 3), {}, (2, 2, 6, 5)),
         ((2, 4, (3, 1), (2, 1)), {"padding": (1, 0)}, (2, 2, 6, 5)),
         ((4, 4, 3), {"padding": "same", "groups": 4, "padding_mode": "zeros"}, (1, 4, 5, 5)),
         ((2, 2, 3), {"padding": "valid", "dilation": (1, 2), "bias": False}, (2, 6, 6)),
+        ((2, 4, 3), {"padding": 1, "padding_mode": "reflect", "groups": 2}, (2, 2, 6, 5)),
+        ((2, 2, 4), {"padding": "same", "padding_mode": "circular", "dilation": (1, 2)}, (2, 2, 6, 7)),
+        ((2, 2, 3, 2), {"padding": (2, 0), "padding_mode": "replicate"}, (2, 6, 5)),
     ],
-    "Conv3d": [((1, 2, 2), {"stride": (1, 2, 1)}, (2, 1, 3, 4, 3))],
+    "Conv3d": [
+        ((1, 2, 2), {"stride": (1, 2, 1)}, (2, 1, 3, 4, 3)),
+        ((1, 1, 3), {"padding": (1, 2, 0), "padding_mode": "circular"}, (2, 1, 3, 4, 3)),
+    ],
     "ConvTranspose1d": [((2, 3, 3), {"stride": 2, "output_padding": 1}, (2, 2, 4))],
     "ConvTranspose2d": [
         ((2, 4, 2), {"stride": 2}, (2, 2, 3, 3)),
@@ -64,6 +71,41 @@ LAYERS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]]]
         (((2, 3),), {}, (2, 7, 5)),
     ],
     "AdaptiveAvgPool3d": [((2,), {}, (1, 1, 3, 4, 5))],
+    "AdaptiveMaxPool1d": [((3,), {}, (2, 2, 7)), ((2,), {}, (2, 5))],
+    "AdaptiveMaxPool2d": [((1,), {}, (2, 2, 7, 5)), (((3, None),), {}, (2, 2, 7, 5)), ((2,), {}, (2, 6, 6))],
+    "AdaptiveMaxPool3d": [((2,), {}, (1, 1, 3, 4, 5))],
+    "LPPool1d": [((2, 3), {}, (2, 2, 7)), ((2, 3, 2, True), {}, (2, 8))],
+    "LPPool2d": [((2, 2), {}, (2, 2, 6, 5)), ((4.0, (2, 3)), {"stride": (1, 2)}, (2, 6, 5))],
+    "LPPool3d": [((2, 2), {}, (1, 2, 4, 4, 4))],
+    "ConstantPad1d": [((1, 2.5), {}, (2, 2, 4)), (((2, -1), -1), {}, (2, 4))],
+    "ConstantPad2d": [((1, 0.5), {}, (2, 2, 4, 3)), (((1, 0, -1, 2), 3.0), {}, (2, 4, 3))],
+    "ConstantPad3d": [((1, 0.0), {}, (1, 2, 2, 3, 2))],
+    "ZeroPad1d": [((1,), {}, (2, 2, 4))],
+    "ZeroPad2d": [((1,), {}, (2, 2, 4, 3)), (((1, 2, 0, 3),), {}, (2, 2, 4, 3))],
+    "ZeroPad3d": [((1,), {}, (1, 2, 2, 3, 2))],
+    "ReflectionPad1d": [((2,), {}, (2, 2, 4)), (((1, 3),), {}, (2, 4))],
+    "ReflectionPad2d": [((2,), {}, (2, 2, 4, 3)), (((1, 2, 0, 3),), {}, (2, 4, 3))],
+    "ReflectionPad3d": [((1,), {}, (1, 2, 2, 3, 2)), (((1, 0, 2, 1, 0, 1),), {}, (2, 2, 3, 2))],
+    "ReplicationPad1d": [((5,), {}, (2, 2, 4)), (((1, 3),), {}, (2, 4))],
+    "ReplicationPad2d": [((2,), {}, (2, 2, 4, 3)), (((1, 2, 0, 7),), {}, (2, 4, 3))],
+    "ReplicationPad3d": [((1,), {}, (1, 2, 2, 3, 2))],
+    "CircularPad1d": [((2,), {}, (2, 2, 4)), (((1, 4),), {}, (2, 4))],
+    "CircularPad2d": [((2,), {}, (2, 2, 4, 3)), (((1, 2, 0, 3),), {}, (2, 4, 3))],
+    "CircularPad3d": [((1,), {}, (1, 2, 2, 3, 2))],
+    "Unfold": [((2,), {}, (2, 2, 4, 3)), (((3, 2), 1, (1, 0), 2), {}, (2, 5, 4))],
+    "Fold": [(((3, 4), 2), {}, (2, 8, 6)), ((4, (3, 2)), {"padding": 1, "stride": 2}, (6, 6))],
+    "PixelShuffle": [((2,), {}, (2, 8, 3, 2))],
+    "PixelUnshuffle": [((2,), {}, (2, 2, 4, 6))],
+    "ChannelShuffle": [((3,), {}, (2, 6, 3, 2))],
+    "Upsample": [
+        ((), {"scale_factor": 2}, (2, 2, 3)),
+        (((5, 7),), {"mode": "bilinear", "align_corners": True}, (2, 2, 3, 4)),
+        ((), {"scale_factor": (1.5, 2), "mode": "bicubic"}, (2, 2, 4, 3)),
+        ((5,), {"mode": "trilinear"}, (1, 1, 3, 2, 4)),
+        ((), {"scale_factor": 1.7, "mode": "linear", "recompute_scale_factor": True}, (1, 1, 6)),
+    ],
+    "UpsamplingNearest2d": [((5,), {}, (2, 2, 3, 4)), ((), {"scale_factor": 3}, (2, 2, 3, 4))],
+    "UpsamplingBilinear2d": [((5,), {}, (2, 2, 3, 4)), ((), {"scale_factor": 2}, (2, 2, 3, 4))],
     "BatchNorm1d": [((3,), {}, (4, 3)), ((3,), {"affine": False}, (4, 3, 5))],
     "BatchNorm2d": [
         ((3,), {}, (2, 3, 4, 4)),
@@ -153,7 +195,7 @@ def test_layer(name: str, args: Any, options: Any, shape: Any) -> None:
 
 
 # Attributes of PyTorch's layers that no user's code reads.
-INTERNAL = ("training", "transposed", "output_padding", "padding_mode", "init")
+INTERNAL = ("training", "transposed", "output_padding", "init", "name")
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")

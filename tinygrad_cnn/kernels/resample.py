@@ -34,6 +34,7 @@ __all__ = [
     "sample_w_grad",
     "sample_x_grad",
     "smooth",
+    "windows",
 ]
 
 DENSE = 24  # up to so many pixels for each tap BLAS multiplies by zeros faster than NumPy finds the others
@@ -106,9 +107,12 @@ class Map:
 
 def resample(x: np.ndarray, maps: Sequence[Map | None]) -> np.ndarray:
     """x with each of its last axes, one for each of the maps, multiplied by its map; None leaves it."""
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # the axes as they lie in memory
     first = x.ndim - len(maps)
-    todo = [(m.out / max(1, m.n), order.index(first + i), m) for i, m in enumerate(maps) if m is not None]
+    size = [n if m is None else m.out for n, m in zip(x.shape[first:], maps, strict=True)]
+    if not x.size or 0 in size:
+        return np.zeros((*x.shape[:first], *size), x.dtype)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # the axes as they lie in memory
+    todo = [(m.out / m.n, order.index(first + i), m) for i, m in enumerate(maps) if m is not None]
     # What shrinks goes first; what is innermost in memory costs most, so it takes the smaller image.
     todo.sort(key=lambda item: (item[0], -item[1] if item[0] > 1 else item[1]))
     y = x.transpose(order)
@@ -222,12 +226,24 @@ def cubic_weights(t: Any) -> list[Any]:
     return [_far(1 + t, -0.75), _near(t, -0.75), _near(1 - t, -0.75), _far(2 - t, -0.75)]
 
 
+def _ends(n: int, out: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where `out` windows that divide an axis start and stop; they overlap where n / out is no integer."""
+    i = np.arange(out)
+    return i * n // max(1, out), -(-(i + 1) * n // max(1, out))
+
+
 @lru_cache(maxsize=256)
 def area(n: int, out: int) -> Map:
-    """The average of pixels floor(i n / out) up to ceil((i + 1) n / out)."""
-    i = np.arange(out)
-    start, stop = i * n // out, -(-(i + 1) * n // out)
-    return _runs(n, start, stop, lambda at: np.ones(at.shape))
+    """The averages of windows that divide the axis: pixels floor(i n / out) up to ceil((i + 1) n / out)."""
+    return _runs(n, *_ends(n, out), lambda at: np.ones(at.shape))
+
+
+@lru_cache(maxsize=256)
+def windows(n: int, out: int) -> Map:
+    """The pixels of these windows one after another, each filled up to equal size with its last pixel."""
+    start, stop = _ends(n, out)
+    at = np.minimum(start[:, None] + np.arange((stop - start).max()), stop[:, None] - 1)
+    return Map(n, at.reshape(-1, 1), np.ones((at.size, 1)))
 
 
 def _near(t: Any, a: float) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..geometry import _int, _ints, _padding
-from ..tensor import Parameter, Tensor
-from .functional.conv import _conv, _conv_transpose
+from ..kernels.borders import MODES
+from ..tensor import Parameter, Tensor, _tensor
+from .functional.conv import _conv, _conv_transpose, _output_padding
+from .functional.padding import pad
 from .linear import new_parameter, reset
 from .module import Module
 
@@ -27,6 +29,7 @@ def _each(value: Any, axes: int) -> Any:
 
 class _Conv(Module):
     axes: ClassVar[int]
+    padding_modes: ClassVar[tuple[str, ...]] = ("zeros",)
     weight: Parameter
     bias: Parameter | None
 
@@ -43,8 +46,9 @@ class _Conv(Module):
                 f"{name}: groups={groups} must divide in_channels={in_channels} and "
                 f"out_channels={out_channels}"
             )
-        if padding_mode != "zeros":
-            raise ArgumentError(f"{name}: padding_mode {padding_mode!r} is not there yet; 'zeros' is")
+        if padding_mode not in self.padding_modes:
+            known = ", ".join(map(repr, self.padding_modes))
+            raise ArgumentError(f"{name}: padding_mode {padding_mode!r:.40} is unknown; use {known}")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _ints(name, "kernel_size", kernel_size, axes)
         self.stride, self.dilation = (
@@ -55,6 +59,7 @@ class _Conv(Module):
             name, padding, self.kernel_size, self.kernel_size, self.stride, self.dilation
         )  # a word we know?
         self.padding, self.groups = _each(padding, axes), groups
+        self.padding_mode, self.bordered = padding_mode, padding_mode != "zeros"
         first, second = self._channels()
         self.weight = new_parameter(first, second // groups, *self.kernel_size)
         self.bias = new_parameter(out_channels) if bias else None
@@ -68,11 +73,6 @@ class _Conv(Module):
         """Draw new initial values."""
         reset(self.weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _conv(
-            self.axes, x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
-
     def extra_repr(self) -> str:
         text = (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -82,7 +82,8 @@ class _Conv(Module):
             value = getattr(self, name, usual * self.axes)
             if value != usual * self.axes:
                 text += f", {name}={value}"
-        return text + f", groups={self.groups}" * (self.groups != 1) + ", bias=False" * (self.bias is None)
+        text += f", groups={self.groups}" * (self.groups != 1) + ", bias=False" * (self.bias is None)
+        return text + f", padding_mode={self.padding_mode}" * self.bordered
 
 
 class _ConvTranspose(_Conv):
@@ -99,14 +100,21 @@ class _ConvTranspose(_Conv):
     def _channels(self) -> tuple[int, int]:
         return self.in_channels, self.out_channels
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+        extra = self.output_padding
+        if output_size is not None:
+            extra = _output_padding(
+                self.axes, x, self.weight, output_size, self.stride, self.padding, self.dilation, self.groups
+            )
         return _conv_transpose(
             self.axes, x, self.weight, self.bias,
-            self.stride, self.padding, self.output_padding, self.dilation, self.groups,
+            self.stride, self.padding, extra, self.dilation, self.groups,
         )  # fmt: skip
 
 
 class _ConvForward(_Conv):
+    padding_modes = ("zeros", *MODES)
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
         dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
@@ -114,6 +122,20 @@ class _ConvForward(_Conv):
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding = self.padding
+        if self.bordered:
+            x, padding = self._with_border(x), 0
+        return _conv(self.axes, x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _with_border(self, x: Tensor) -> Tensor:
+        """x with the padding around it, made of x itself."""
+        name, size = type(self).__name__, _tensor(type(self).__name__, x).shape[-self.axes :]
+        if x.ndim not in (self.axes + 1, self.axes + 2):
+            raise ShapeError(f"{name}: x {x.shape} needs {self.axes + 2} axes, (n, c, *size)")
+        pairs = _padding(name, self.padding, size, self.kernel_size, self.stride, self.dilation)
+        return pad(x, tuple(p for pair in reversed(pairs) for p in pair), self.padding_mode)
 
 
 class Conv1d(_ConvForward):
@@ -126,7 +148,8 @@ class Conv2d(_ConvForward):
     """Convolution over images: (n, in_channels, height, width) -> (n, out_channels, height', width').
 
     Parameters: weight (out_channels, in_channels / groups, *kernel_size), bias (out_channels,); both start
-    uniform in +-1 / sqrt(fan_in).  Options as in `functional.conv2d`; padding="same" works with any stride.
+    uniform in +-1 / sqrt(fan_in).  Options as in `functional.conv2d`; padding="same" works with any stride,
+    and padding_mode "reflect", "replicate" or "circular" pads as `functional.pad` does.
 
     >>> import tinygrad_cnn as tg
     >>> tg.nn.Conv2d(3, 8, 3, padding="same", stride=2)(tg.zeros(1, 3, 15, 15)).shape
@@ -152,7 +175,7 @@ class ConvTranspose2d(_ConvTranspose):
     """The adjoint of Conv2d, which makes images larger: with stride s about s times.
 
     Parameters: weight (in_channels, out_channels / groups, *kernel_size), bias (out_channels,).
-    Options as in `functional.conv_transpose2d`.
+    Options as in `functional.conv_transpose2d`; a call may give an `output_size` instead of output_padding.
     """
 
     axes = 2

@@ -6,13 +6,20 @@ from typing import Any, ClassVar
 
 from ..geometry import _ints, _padding
 from ..tensor import Tensor
-from .functional.pooling import _adaptive_avg_pool, _avg_pool, _max_pool
+from .functional.pooling import (
+    _adaptive_avg_pool,
+    _adaptive_max_pool,
+    _avg_pool,
+    _lp_pool,
+    _max_pool,
+    _max_unpool,
+)
 from .module import Module
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d",
-    "MaxPool1d",
-    "MaxPool2d", "MaxPool3d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d",
+    "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
 ]  # fmt: skip
 
 
@@ -151,5 +158,114 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """Averages that divide a volume into `output_size` parts."""
+
+    axes = 3
+
+
+class _AdaptiveMaxPool(Module):
+    axes: ClassVar[int]
+
+    def __init__(self, output_size: Any, return_indices: bool = False):
+        super().__init__()
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, x: Tensor) -> Any:
+        return _adaptive_max_pool(self.axes, x, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Maxima of windows that divide a sequence into `output_size` parts."""
+
+    axes = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Maxima of windows that divide an image into `output_size` parts."""
+
+    axes = 2
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Maxima of windows that divide a volume into `output_size` parts."""
+
+    axes = 3
+
+
+class _MaxUnpool(Module):
+    axes: ClassVar[int]
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
+        super().__init__()
+        name, axes = type(self).__name__, self.axes
+        self.kernel_size = _ints(name, "kernel_size", kernel_size, axes)
+        self.stride = self.kernel_size if stride is None else _ints(name, "stride", stride, axes)
+        self.padding = _ints(name, "padding", padding, axes, 0)
+
+    def forward(self, x: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return _max_unpool(self.axes, x, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """The maxima of MaxPool1d put back where they came from."""
+
+    axes = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """The maxima of MaxPool2d(..., return_indices=True) put back where they came from, zeros elsewhere.
+
+    >>> import tinygrad_cnn as tg
+    >>> y, indices = tg.nn.MaxPool2d(2, return_indices=True)(tg.rand(1, 3, 8, 8))
+    >>> tg.nn.MaxUnpool2d(2)(y, indices).shape
+    (1, 3, 8, 8)
+    """
+
+    axes = 2
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """The maxima of MaxPool3d put back where they came from."""
+
+    axes = 3
+
+
+class _LPPool(Module):
+    axes: ClassVar[int]
+
+    def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False):
+        super().__init__()
+        self.norm_type, self.kernel_size = norm_type, kernel_size
+        self.stride, self.ceil_mode = stride, ceil_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _lp_pool(self.axes, x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class LPPool1d(_LPPool):
+    """The p-norm of every window of a sequence, p = norm_type."""
+
+    axes = 1
+
+
+class LPPool2d(_LPPool):
+    """The p-norm of every window of an image, p = norm_type."""
+
+    axes = 2
+
+
+class LPPool3d(_LPPool):
+    """The p-norm of every window of a volume, p = norm_type."""
 
     axes = 3

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import ArgumentError
 from ...geometry import conv_geometry, conv_transpose_geometry
 from ...ops import conv as conv_ops
 from ...ops import linalg
-from ...tensor import Tensor, _tensor
+from ...tensor import Tensor, _sizes, _tensor
 from ._checks import _check_bias, _check_dtypes, _with_batch
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -33,6 +34,24 @@ def _conv_transpose(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options:
         return _add_bias(name, conv_ops.conv_input_grad(x, w, geom=geom), b)
 
     return _with_batch(x, axes, run)
+
+
+def _output_padding(
+    axes: int, x: Tensor, w: Tensor, output_size: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> tuple[int, ...]:
+    """What is to be added at the end so that the result has this size (or shape)."""
+    name = f"conv_transpose{axes}d"
+    sizes = _sizes(name, (output_size,))
+    images = _tensor(name, x).shape if x.ndim > axes + 1 else (1, *x.shape)
+    least = conv_transpose_geometry(images, w.shape, stride, padding, 0, dilation, groups, axes=axes, op=name)
+    extra = tuple(n - m for n, m in zip(sizes[-axes:], least.size, strict=False))
+    reached = all(0 <= more < s for more, s in zip(extra, least.stride, strict=False))
+    if len(sizes) not in (axes, x.ndim) or not reached:
+        raise ArgumentError(
+            f"{name}: output_size {sizes} cannot be reached from x {x.shape}; it can be {least.size}, "
+            f"or larger by less than the stride {least.stride}"
+        )
+    return extra
 
 
 def _add_bias(name: str, x: Tensor, b: Tensor | None) -> Tensor:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ...geometry import PoolGeometry, pool_geometry
+from ...geometry import PoolGeometry, _ints, pool_geometry
 from ...kernels import pool as pool_kernels
+from ...kernels.resample import area, windows
 from ...ops import pool as pool_ops
-from ...tensor import Tensor, _tensor
+from ...ops import resample as resample_ops
+from ...tensor import Tensor, _number, _sizes, _tensor
+from ...tensor.arguments import _in_range, _indices
 from ._checks import _check_dtypes, _with_batch
+from .activation import relu
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
 ]
 
 
@@ -136,36 +150,30 @@ def avg_pool3d(
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@lru_cache(maxsize=256)
-def _averaging(n: int, out: int, dtype: np.dtype[Any]) -> Tensor:
-    """The matrix (n, out) that averages pixels floor(i n / out) to ceil((i + 1) n / out) into window i."""
-    matrix = np.zeros((n, out), dtype)
-    for i in range(out):
-        start, stop = i * n // out, -(-(i + 1) * n // out)
-        matrix[start:stop, i] = 1 / (stop - start)
-    return Tensor(matrix)
+def _adaptive_sizes(name: str, x: Tensor, axes: int, output_size: Any) -> tuple[int, ...]:
+    """The size of the result: an int, or one or None per axis, which keeps a size."""
+    if x.ndim not in (axes + 1, axes + 2) or 0 in x.shape[1 - x.ndim :]:
+        raise ShapeError(f"{name}: x {x.shape} needs {axes + 2} axes (n, c, *size), none but n empty")
+    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * axes
+    if len(wanted) != axes or any(
+        out is not None and (not isinstance(out, (int, np.integer)) or isinstance(out, bool) or out < 0)
+        for out in wanted
+    ):
+        raise ArgumentError(
+            f"{name}: output_size {output_size!r} must be {axes} ints, 0 or more (None keeps a size)"
+        )
+    return tuple(n if out is None else int(out) for n, out in zip(x.shape[-axes:], wanted, strict=True))
 
 
 def _adaptive_avg_pool(axes: int, x: Tensor, output_size: Any) -> Tensor:
     name = f"adaptive_avg_pool{axes}d"
     _check_dtypes(name, x=x)
-    if x.ndim not in (axes + 1, axes + 2) or 0 in x.shape[1 - x.ndim :]:
-        raise ShapeError(f"{name}: x {x.shape} needs {axes + 2} axes (n, c, *size), none but n empty")
-    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * axes
-    if len(wanted) != axes or any(
-        out is not None and (not isinstance(out, int) or out < 1) for out in wanted
-    ):
-        raise ArgumentError(
-            f"{name}: output_size {output_size!r} must be {axes} positive ints (None keeps a size)"
-        )
-    # A box average is an average along one axis after the other; each is a product with a small matrix.
-    for axis, out in zip(range(x.ndim - axes, x.ndim), wanted, strict=True):
-        n = x.shape[axis]
-        if out == 1:
-            x = x.mean(axis, keepdim=True)
-        elif out not in (None, n):
-            x = x.transpose(axis, -1).matmul(_averaging(n, out, x.dtype)).transpose(axis, -1)
-    return x
+    wanted = _adaptive_sizes(name, x, axes, output_size)
+    if wanted == (1,) * axes:
+        return x.mean(tuple(range(x.ndim - axes, x.ndim)), keepdim=True)
+    # A box average is an average along one axis after the other.
+    sizes = zip(x.shape[-axes:], wanted, strict=True)
+    return resample_ops.resample(x, maps=tuple(None if n == out else area(n, out) for n, out in sizes))
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
@@ -188,3 +196,153 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Averages over windows that divide the image; see `adaptive_avg_pool2d`."""
     return _adaptive_avg_pool(3, input, output_size)
+
+
+def _adaptive_max_pool(axes: int, x: Tensor, output_size: Any, return_indices: bool) -> Any:
+    name = f"adaptive_max_pool{axes}d"
+    _check_dtypes(name, x=x)
+    wanted = _adaptive_sizes(name, x, axes, output_size)
+    if x.ndim == axes + 1:
+        pooled = _adaptive_max_pool(axes, x.unsqueeze(0), wanted, return_indices)
+        return tuple(t.squeeze(0) for t in pooled) if return_indices else pooled.squeeze(0)
+    size = x.shape[2:]
+    if 0 in wanted:
+        empty = resample_ops.resample(x, maps=tuple(map(area, size, wanted)))
+        return (empty, Tensor(np.zeros(empty.shape, np.int64))) if return_indices else empty
+    # Windows that overlap, or differ in size, are laid out one after another first; then they are alike.
+    parts = tuple(map(windows, size, wanted))
+    if any(n != len(part.index) for n, part in zip(size, parts, strict=True)):
+        x = resample_ops.resample(x, maps=parts)
+    kernel = tuple(len(part.index) // out for part, out in zip(parts, wanted, strict=True))
+    if not return_indices:
+        return _max_pool(axes, x, kernel, None, 0, 1, False, False)
+    y, indices = _max_pool(axes, x, kernel, None, 0, 1, False, True)
+    at = np.unravel_index(indices.array, x.shape[2:])
+    at = tuple(part.index[i, 0] for part, i in zip(parts, at, strict=True))
+    return y, Tensor(np.ravel_multi_index(at, size))
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima of windows that divide a sequence into `output_size` parts; see `adaptive_max_pool2d`."""
+    return _adaptive_max_pool(1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima of windows chosen so that the result has `output_size`, the windows of `adaptive_avg_pool2d`.
+
+    >>> import tinygrad_cnn as tg
+    >>> adaptive_max_pool2d(tg.arange(6.0).reshape(1, 1, 2, 3), (1, 2))
+    tensor([[[[4., 5.]]]])
+    """
+    return _adaptive_max_pool(2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima of windows that divide a volume; see `adaptive_max_pool2d`."""
+    return _adaptive_max_pool(3, input, output_size, return_indices)
+
+
+def _lp_pool(axes: int, x: Tensor, p: float, kernel: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    name = f"lp_pool{axes}d"
+    _check_dtypes(name, x=x)
+    if _number(name, "norm_type", p) == 0:
+        raise ArgumentError(f"{name}: norm_type is 0, and 1/0 no power; use avg_pool{axes}d to count")
+    if math.isinf(p):
+        extreme = _max_pool(axes, abs(x) if p > 0 else -abs(x), kernel, stride, 0, 1, ceil_mode, False)
+        return extreme if p > 0 else -extreme
+    kernel = _ints(name, "kernel_size", kernel, axes)
+    sums = _avg_pool(axes, x**p, kernel, stride, 0, ceil_mode, True, None)
+    return (sums.sign() * relu(abs(sums)) * math.prod(kernel)) ** (1 / p)
+
+
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: int, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of every window of a sequence; see `lp_pool2d`."""
+    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum x^p)^(1/p) of every window, p = norm_type; infinity is max pooling of |x|.
+
+    As in PyTorch the sum is not one of |x|^p: with an odd p, negative values take away.
+
+    >>> import tinygrad_cnn as tg
+    >>> lp_pool2d(tg.tensor([[[3.0, 4.0]]]), 2, (1, 2))
+    tensor([[[5.]]])
+    """
+    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The p-norm of every window of a volume; see `lp_pool2d`."""
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _max_unpool(
+    axes: int, x: Tensor, indices: Tensor, kernel: Any, stride: Any, padding: Any, output_size: Any
+) -> Tensor:
+    name = f"max_unpool{axes}d"
+    _check_dtypes(name, x=x)
+    at = _indices(name, _tensor(name, indices, "indices").array)
+    if x.ndim not in (axes + 1, axes + 2) or at.shape != x.shape:
+        raise ShapeError(f"{name}: x {x.shape} and indices {at.shape} must have one shape, (n, c, *size)")
+    if x.ndim == axes + 1:
+        x, at = x.unsqueeze(0), at[None]
+        return _max_unpool(axes, x, Tensor(at), kernel, stride, padding, output_size).squeeze(0)
+    kernel = _ints(name, "kernel_size", kernel, axes)
+    stride = kernel if stride is None else _ints(name, "stride", stride, axes)
+    padding = _ints(name, "padding", padding, axes, 0)
+    usual = tuple(
+        (n - 1) * s + f - 2 * p for n, s, f, p in zip(x.shape[2:], stride, kernel, padding, strict=True)
+    )
+    given = usual if output_size is None else _sizes(name, (output_size,))
+    size = given[-axes:]
+    near = all(abs(n - u) < s for n, u, s in zip(size, usual, stride, strict=False))
+    if len(given) not in (axes, axes + 2) or not near:
+        raise ArgumentError(
+            f"{name}: output_size {output_size} belongs to no image that pools to {x.shape}; it can "
+            f"differ from {usual} by less than the stride {stride}"
+        )
+    if min(size) < 0 or 0 in x.shape[1:]:
+        raise ShapeError(f"{name}: x {x.shape} gives an image of size {size}; only the batch may be empty")
+    _in_range(name, at, math.prod(size))
+    at = at.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    return pool_ops.unpool(x, index=at, size=size)
+
+
+def max_unpool1d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """Maxima put back where they came from; see `max_unpool2d`."""
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """The maxima of `max_pool2d` put back at their `indices`, zeros elsewhere.
+
+    The options are those of the pooling; `output_size` says which of the images that pool to this size.
+
+    >>> import tinygrad_cnn as tg
+    >>> y, indices = max_pool2d(tg.arange(4.0).reshape(1, 1, 2, 2), 2, return_indices=True)
+    >>> max_unpool2d(y, indices, 2)
+    tensor([[[[0., 0.],
+              [0., 3.]]]])
+    """
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """Maxima put back where they came from; see `max_unpool2d`."""
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)

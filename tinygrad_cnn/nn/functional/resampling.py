@@ -56,9 +56,9 @@ def interpolate(
         raise ArgumentError(f"interpolate: mode {mode!r:.40} is unknown; use {', '.join(map(repr, MODES))}")
     fits = (2,) if antialias or mode not in MODES else MODES[mode][0]
     if axes not in fits:
-        wanted = " or ".join(str(n + 2) for n in fits)
+        needed = " or ".join(str(n + 2) for n in fits)
         raise ShapeError(
-            f"interpolate: mode {mode!r} needs x of {wanted} axes (n, c, *size), not {input.shape}"
+            f"interpolate: mode {mode!r} needs x of {needed} axes (n, c, *size), not {input.shape}"
         )
     if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
         raise ArgumentError(f"interpolate: mode {mode!r} knows no align_corners; leave it out")
