@@ -204,6 +204,85 @@ def max_pool_grad(y, *, x, top, geom):
     return out
 
 
+def columns_of(geom):
+    """(tap, window, pixel), both counted: where each entry of a column comes from."""
+    for i, tap, pixel in visits(geom):
+        yield tap, int(np.ravel_multi_index(i, geom.out)), pixel
+
+
+def unfold(x, *, geom):
+    out = np.zeros((*x.shape[:2], math.prod(geom.kernel), math.prod(geom.out)))
+    for tap, i, pixel in columns_of(geom):
+        out[:, :, tap, i] = x[(..., *pixel)]
+    return out.reshape(len(x), x.shape[1] * math.prod(geom.kernel), math.prod(geom.out))
+
+
+def fold(y, *, geom):
+    taps = math.prod(geom.kernel)
+    out = np.zeros((len(y), y.shape[1] // taps, *geom.size))
+    for tap, i, pixel in columns_of(geom):
+        out[(..., *pixel)] += y[:, tap::taps, i]
+    return out
+
+
+def unpool(y, *, index, size):
+    out = np.zeros((*y.shape[:2], *size))
+    for n, c, i in np.ndindex(index.shape):
+        out[n, c].reshape(-1)[index[n, c, i]] = y[n, c].ravel()[i]
+    return out
+
+
+def extend(x, *, widths, mode):
+    names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    return np.pad(x, widths, names[mode]) if x.ndim else x
+
+
+def extend_adjoint(y, *, widths, mode):
+    size = [n - sum(w) for n, w in zip(y.shape, widths, strict=True)]
+    out = np.zeros(math.prod(size))
+    came_from = extend(np.arange(out.size).reshape(size), widths=widths, mode=mode)
+    for at in np.ndindex(y.shape):
+        out[came_from[at]] += y[at]
+    return out.reshape(size)
+
+
+def resample(x, *, maps):
+    for axis, m in enumerate(maps, start=x.ndim - len(maps)):
+        if m is not None:
+            rows = np.moveaxis(x, axis, 0)
+            new = [
+                sum(w * rows[j] for j, w in zip(*row, strict=True))
+                for row in zip(m.index, m.weight, strict=True)
+            ]
+            x = np.moveaxis(np.array(new), 0, axis)
+    return x
+
+
+def sample(x, w, *, index):
+    out = np.zeros((*x.shape[:2], w.shape[2]))
+    for n, k, q in np.ndindex(index.shape):
+        if index[n, k, q] >= 0:
+            out[n, :, q] += w[n, k, q] * x[(n, slice(None), *np.unravel_index(index[n, k, q], x.shape[2:]))]
+    return out
+
+
+def sample_x_grad(y, w, *, index, size):
+    out = np.zeros((*y.shape[:2], *size))
+    for n, k, q in np.ndindex(index.shape):
+        if index[n, k, q] >= 0:
+            out[(n, slice(None), *np.unravel_index(index[n, k, q], size))] += w[n, k, q] * y[n, :, q]
+    return out
+
+
+def sample_w_grad(y, x, *, index):
+    out = np.zeros(index.shape)
+    for n, k, q in np.ndindex(index.shape):
+        if index[n, k, q] >= 0:
+            pixel = x[(n, slice(None), *np.unravel_index(index[n, k, q], x.shape[2:]))]
+            out[n, k, q] = math.fsum(y[n, :, q] * pixel)
+    return out
+
+
 def normalize(x, *, dim, eps, center, rstd):
     return (x - x.mean(dim, keepdims=True)) / np.sqrt(x.var(dim, keepdims=True) + eps)
 
@@ -298,6 +377,15 @@ REFERENCE = {
     "gather_windows": over_windows(lambda geom: geom.out, take),
     "window_sum": over_windows(lambda geom: geom.out, take),
     "window_spread": over_windows(lambda geom: geom.size, give),
+    "unfold": unfold,
+    "fold": fold,
+    "unpool": unpool,
+    "extend": extend,
+    "extend_adjoint": extend_adjoint,
+    "resample": resample,
+    "sample": sample,
+    "sample_x_grad": sample_x_grad,
+    "sample_w_grad": sample_w_grad,
     "relu": lambda x: np.where(x > 0, x, 0),
     "relu_grad": lambda y, x: np.where(x > 0, y, 0),
     "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
