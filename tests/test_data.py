@@ -326,7 +326,7 @@ def test_collation_by_kind():
     assert isinstance(collated["x"], Pair) and isinstance(collated["z"], list)
     assert collated["x"].x.array.dtype == np.float64 and collated["x"].x.shape == (3, 2)
     assert collated["x"].y.array.dtype == np.int64 and collated["name"] == ["a"] * 3
-    assert collated["z"][0].array.dtype == np.float32 and collated["z"][1].array.dtype == bool
+    assert collated["z"][0].array.dtype == np.float64 and collated["z"][1].array.dtype == bool
     assert default_collate([np.float64(1), np.float64(2)]).array.dtype == np.float64
     assert default_collate([from_numpy(np.ones((2, 3)))] * 4).shape == (4, 2, 3)
     assert default_collate([b"x", b"y"]) == [b"x", b"y"]
@@ -345,6 +345,8 @@ def test_collation_by_kind():
         ([{1, 2}], DtypeError, "item 0 is a set"),
         ([2**70], DtypeError, "item 0 is a int"),
         ([1, "a"], DtypeError, "item 1 is a str"),
+        (["a", 1], DtypeError, "item 1 is a int"),
+        ([[1, 2], "ab"], ShapeError, "item 1 is a str"),
     ],
 )
 def test_what_does_not_collate(batch, error, message):

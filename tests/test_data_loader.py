@@ -16,7 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_cnn.data import DataLoader, FashionMNIST, Subset, TensorDataset, transforms
+from tinygrad_cnn.data import (
+    DataLoader,
+    FashionMNIST,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+    WeightedRandomSampler,
+    get_worker_info,
+    transforms,
+)
 from tinygrad_cnn.errors import ArgumentError, DtypeError
 from tinygrad_cnn.random import Generator, default_generator, manual_seed
 
@@ -47,11 +57,28 @@ class Items:
         return i
 
 
+class Stream(IterableDataset):
+    """n items, each what `make(i)` says."""
+
+    def __init__(self, n, make=lambda i: i):
+        self.n, self.make = n, make
+
+    def __iter__(self):
+        return (self.make(i) for i in range(self.n))
+
+    def __len__(self):
+        return self.n
+
+
 workers = st.integers(0, 3)
 
 
 @given(st.integers(0, 20), st.integers(1, 7), st.booleans(), st.booleans(), workers, st.integers(0, 99))
 def test_an_epoch_has_every_item_once(n, batch_size, shuffle, drop_last, num_workers, seed):
+    if n == 0 and shuffle:  # PyTorch's rule
+        with pytest.raises(ArgumentError, match="no items"):
+            DataLoader(Items(0), shuffle=True)
+        return
     options = {"batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last}
     loader = DataLoader(Items(n), num_workers=num_workers, generator=Generator(seed), **options)
     batches = lists(loader)
@@ -153,6 +180,14 @@ def test_getitems_is_used():
         ({"batch_sampler": [[0]], "shuffle": True}, "leave out batch_size"),
         ({"batch_sampler": [[0]], "drop_last": True}, "leave out batch_size"),
         ({"dataset": {1, 2}}, "cannot be indexed"),
+        ({"dataset": Stream(3), "shuffle": True}, "only iterates"),
+        ({"dataset": Stream(3), "sampler": [0]}, "only iterates"),
+        ({"dataset": Stream(3), "batch_sampler": [[0]]}, "only iterates"),
+        ({"batch_size": None, "drop_last": True}, "no last one to drop"),
+        ({"persistent_workers": True}, "needs threads"),
+        ({"multiprocessing_context": "spawn"}, "needs threads"),
+        ({"timeout": -1}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
     ],
 )
 def test_wrong_options(options, message):
@@ -165,7 +200,126 @@ def test_a_wrong_generator():
         iter(DataLoader(range(4), generator=3))
 
 
+@given(st.integers(0, 12), st.integers(1, 5), st.booleans(), workers)
+def test_a_stream_comes_once_and_in_order(n, batch_size, drop_last, num_workers):
+    loader = DataLoader(Stream(n), batch_size, drop_last=drop_last, num_workers=num_workers)
+    batches = lists(loader)
+    assert len(batches) == len(loader)
+    kept = len(batches) * batch_size if drop_last else n
+    assert [i for batch in batches for i in batch] == list(range(kept)) and lists(loader) == batches
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 3])
+def test_an_endless_stream_is_read_as_far_as_needed(num_workers):
+    made = []
+
+    class Endless(IterableDataset):
+        def __iter__(self):
+            while True:
+                made.append(None)
+                yield len(made)
+
+    batches = iter(DataLoader(Endless(), 2, num_workers=num_workers))
+    assert [next(batches).array.tolist() for _ in range(3)] == [[1, 2], [3, 4], [5, 6]]
+    batches.close()
+    assert len(made) <= 6 + 2 * 3 * (num_workers > 0)
+
+
+def test_a_random_stream_does_not_depend_on_the_number_of_threads():
+    stream = Stream(20, lambda i: default_generator().integers(2**40))
+    epochs = [lists(DataLoader(stream, 3, num_workers=n, generator=Generator(1))) for n in (0, 1, 3)]
+    assert epochs[0] == epochs[1] == epochs[2] and len(np.unique(np.concatenate(epochs[0]))) == 20
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_without_batches_items_come_one_by_one(num_workers):
+    data = TensorDataset(np.arange(6.0).reshape(3, 2), np.arange(3))
+    items = list(DataLoader(data, None, num_workers=num_workers))
+    assert [x.array.tolist() for x, _ in items] == [[0, 1], [2, 3], [4, 5]] and items[0][1].shape == ()
+    loader = DataLoader(Stream(3, np.float32), None, num_workers=num_workers)
+    assert [item.item() for item in loader] == [0, 1, 2] and len(loader) == 3
+    # a sampler of whole batches, for a data set that takes lists of indices
+    loader = DataLoader(np.arange(9), None, sampler=[[0, 1], [5, 8]], num_workers=num_workers)
+    assert lists(loader) == [[0, 1], [5, 8]]
+    doubled = DataLoader([1, 2], None, collate_fn=lambda item: 2 * item, num_workers=num_workers)
+    assert list(doubled) == [2, 4]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 3])
+@pytest.mark.parametrize(
+    "sampler",
+    [RandomSampler(range(20)), WeightedRandomSampler(np.arange(20.0), 15)],
+    ids=["random", "weighted"],
+)
+def test_the_seed_of_the_epoch_rules_random_samplers(sampler, num_workers):
+    def epoch():
+        return lists(
+            DataLoader(range(20), 4, sampler=sampler, num_workers=num_workers, generator=Generator(2))
+        )
+
+    assert epoch() == epoch()
+    manual_seed(1)
+    a = lists(DataLoader(range(20), 4, sampler=sampler))
+    manual_seed(1)
+    assert lists(DataLoader(range(20), 4, sampler=sampler, num_workers=num_workers)) == a
+
+
+def test_what_is_decided_stays_decided():
+    loader = DataLoader(range(4), 2)
+    with pytest.raises(ArgumentError, match="make another loader"):
+        loader.batch_size = 4
+    loader.num_workers = 1
+    assert lists(loader) == [[0, 1], [2, 3]]
+
+
 # ---------------------------------------------------------------- threads
+
+
+def test_workers_know_who_they_are():
+    infos, started = [], []
+    barrier = threading.Barrier(2, timeout=10)
+
+    def act(i):
+        infos.append(get_worker_info())
+        barrier.wait()
+
+    data = Items(4, act)
+    loader = DataLoader(data, 1, num_workers=2, worker_init_fn=started.append, generator=Generator(0))
+    assert len(list(loader)) == 4 and sorted(started) == [0, 1]
+    assert {info.id for info in infos} == {0, 1} and {info.num_workers for info in infos} == {2}
+    assert all(info.dataset is data for info in infos) and len({info.seed for info in infos}) == 2
+    assert get_worker_info() is None
+
+    # splitting a stream among workers, as one does in PyTorch, gives all of it
+    class Split(IterableDataset):
+        def __iter__(self):
+            info = get_worker_info()
+            first, step = (0, 1) if info is None else (info.id, info.num_workers)
+            return iter(range(first, 7, step))
+
+    for num_workers in (0, 1, 3):
+        assert lists(DataLoader(Split(), 7, num_workers=num_workers)) == [list(range(7))]
+
+
+def test_a_worker_that_cannot_start_says_so():
+    with pytest.raises(ZeroDivisionError):
+        list(DataLoader(range(4), num_workers=2, worker_init_fn=lambda number: 1 / 0))
+
+
+def test_a_batch_that_takes_too_long():
+    blocked = threading.Event()
+    data = Items(3, lambda i: i != 1 or blocked.wait(20))
+    got = []
+    with pytest.raises(TimeoutError, match=r"within 0\.2 seconds"):
+        for batch in DataLoader(data, 1, num_workers=1, timeout=0.2):
+            got.append(batch.array.tolist())
+    blocked.set()
+    assert got == [[0]]
+    deadline = time.monotonic() + 10
+    while any(t.name.startswith("DataLoader") for t in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert lists(DataLoader(Items(3), 1, num_workers=2, timeout=30)) == [[0], [1], [2]]
 
 
 def test_threads_fetch_ahead_but_not_too_far():

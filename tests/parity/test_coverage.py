@@ -31,6 +31,7 @@ NAMESPACES = {
     "optim": "optim",
     "optim.lr_scheduler": "optim.lr_scheduler",
     "optim.swa_utils": "optim.swa_utils",
+    "data": "utils.data",
 }
 
 # Compared elsewhere, or not to be compared: why -> namespace -> names.
@@ -38,6 +39,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "not PyTorch's": {
         "": "Parameter __version__ conv_plans data errors expand graph models op testing training vision",
         "Tensor": "array node share writes",
+        "data": "FashionMNIST MNIST WorkerInfo download read_idx transforms",
     },
     "tests/test_engine.py": {
         "": "autograd enable_grad is_grad_enabled no_grad set_grad_enabled",

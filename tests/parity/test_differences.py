@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -378,6 +379,20 @@ def nested_schedules() -> None:
     assert rows == [[1.0, 0.5, 0.5, 0.25, 0.125], [0.5, 0.25]]
 
 
+def workers_are_threads() -> None:
+    def epoch(t: Any) -> list[int]:
+        class Stream(t.IterableDataset):
+            def __iter__(self) -> Any:
+                return iter([1, 2])
+
+        return sorted(batch.item() for batch in t.DataLoader(Stream(), num_workers=2))
+
+    assert epoch(tg.data) == [1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of forks beside threads, and of more workers than processors
+        assert epoch(torch.utils.data) == [1, 1, 2, 2]
+
+
 # What stands in the table's first column, in order.
 DIFFERENCES: dict[str, Callable[[], None]] = {
     "Devices": one_device,
@@ -418,6 +433,7 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "Learning rates below 0": uphill_is_refused,
     "`CosineAnnealingWarmRestarts.step(epoch)`": restarts_in_time,
     "Schedules within `SequentialLR`": nested_schedules,
+    "Workers of a `DataLoader`": workers_are_threads,
 }
 
 

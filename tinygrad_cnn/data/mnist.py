@@ -122,7 +122,9 @@ class MNIST(Dataset[tuple[Any, Any]]):
             return NotImplemented
         picked = np.asarray(indices, np.intp)
         images: Any = _images(self.data[picked])
-        return images if self.transform is None else self.transform(images), from_numpy(self.targets[picked])
+        if self.transform is not None:
+            images = self.transform(images)
+        return [images, from_numpy(self.targets[picked])]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} {'training' if self.train else 'test'} images)"
