@@ -122,6 +122,82 @@ def scatter_add(x, *, dim, index, shape):
     return out
 
 
+def scatter_extreme(x, y, *, index, largest, include_self):
+    """One after another; what comes first in a place that does not count replaces it."""
+    places = np.broadcast_arrays(*index)
+    touched = set()
+    out = np.array(x)
+    for at in np.ndindex(y.shape):
+        place = tuple(int(p[at]) for p in places)
+        first = not include_self and place not in touched
+        out[place] = y[at] if first else (max if largest else min)(out[place], y[at])
+        touched.add(place)
+    return out
+
+
+def diag_embed(x, *, offset, dim1, dim2, shape):
+    """Each element of a diagonal of positions has its place."""
+    numbers = np.diagonal(np.arange(math.prod(shape)).reshape(shape), offset, dim1, dim2)
+    return put(x, index=np.unravel_index(numbers, shape), shape=shape)
+
+
+def framed_positions(shape, dim, size, step):
+    """For every element of the frames, the number of the element of the whole that it is."""
+    count = (shape[dim] - size) // step + 1
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    pieces = [np.take(numbers, range(i * step, i * step + size), dim) for i in range(count)]
+    return np.stack([np.moveaxis(piece, dim, -1) for piece in pieces], dim)
+
+
+def frames(x, *, dim, size, step):
+    return x.ravel()[framed_positions(x.shape, dim, size, step)]
+
+
+def add_frames(x, *, dim, step, shape):
+    return put(x, index=np.unravel_index(framed_positions(shape, dim, x.shape[-1], step), shape), shape=shape)
+
+
+def up_to(function):
+    """A function of all elements up to each one along an axis."""
+
+    def reference(x, *, dim):
+        return by_loops(
+            lambda *at: function(x[(*at[:dim], slice(at[dim] + 1), *at[dim + 1 :])].tolist()), x.shape
+        )
+
+    return reference
+
+
+def determinant(x):
+    """By cofactors of the first row."""
+    if x.shape[-1] == 0:
+        return np.ones(x.shape[:-2])
+    minors = [np.delete(x[..., 1:, :], j, -1) for j in range(x.shape[-1])]
+    return sum((-1) ** j * x[..., 0, j] * determinant(minor) for j, minor in enumerate(minors))
+
+
+def inverse(x):
+    """By cofactors (Cramer)."""
+    n = x.shape[-1]
+    out = np.zeros(x.shape)
+    for i, j in np.ndindex(n, n):
+        minor = np.delete(np.delete(x, i, -2), j, -1)
+        out[..., j, i] = (-1) ** (i + j) * determinant(minor) / determinant(x)
+    return out
+
+
+def cholesky(x):
+    """Row by row."""
+    out = np.zeros(x.shape)
+    for i, j in np.ndindex(x.shape[-2:]):
+        rest = x[..., i, j] - (out[..., i, :j] * out[..., j, :j]).sum(-1)
+        if i == j:
+            out[..., i, i] = np.sqrt(rest)
+        elif i > j:
+            out[..., i, j] = rest / out[..., j, j]
+    return out
+
+
 def sum_to(x, *, shape):
     out = np.zeros((1,) * (x.ndim - len(shape)) + shape)
     for at in np.ndindex(x.shape):
@@ -327,6 +403,10 @@ REFERENCE = {
     "cat": lambda *xs, dim: np.concatenate(xs, dim),
     "gather": gather,
     "scatter_add": scatter_add,
+    "diagonal": lambda x, offset, dim1, dim2: np.diagonal(x, offset, dim1, dim2),
+    "diag_embed": diag_embed,
+    "frames": frames,
+    "add_frames": add_frames,
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
@@ -364,9 +444,21 @@ REFERENCE = {
     "argmax": positions(max),
     "argmin": positions(min),
     "logsumexp": reduced(lambda values: math.log(math.fsum(map(math.exp, values)))),
+    "scatter_extreme": scatter_extreme,
+    "median": lambda x: sorted(x.ravel().tolist())[(x.size - 1) // 2],
+    "p_norm": reduced(lambda values, p: math.fsum(abs(v) ** p for v in values) ** (1 / p)),
+    "cumsum": up_to(math.fsum),
+    "cumprod": up_to(math.prod),
+    "logcumsumexp": up_to(lambda values: math.log(math.fsum(map(math.exp, values)))),
+    "prod": lambda x, dim, keepdim: reduced(math.prod)(x, dim=(dim,), keepdim=keepdim),
     "matmul": lambda x, y: np.einsum("...ik,...kj->...ij", x, y),
     "linear": lambda x, w, b: np.einsum("nf,of->no", x, w) + (0 if b is None else b),
     "add_bias": lambda x, b, axis: np.moveaxis(np.moveaxis(x, axis, -1) + b, -1, axis),
+    "inv": inverse,
+    "solve": lambda x, y: np.einsum("...ik,...kj->...ij", inverse(x), y),
+    "det": determinant,
+    "logabsdet": lambda x: np.log(np.abs(determinant(x))),
+    "cholesky": cholesky,
     "conv": conv,
     "conv_input_grad": conv_input_grad,
     "conv_weight_grad": conv_weight_grad,

@@ -303,7 +303,9 @@ def _constant(op: Op, x: Any) -> Any:
 
 
 def _shares_memory(out: np.ndarray, source: Any) -> bool:
-    return out is source or (out.base is not None and (out.base is source or out.base is source.base))
+    if out is source or (out.base is not None and (out.base is source or out.base is source.base)):
+        return True
+    return np.may_share_memory(out, source)  # views by strides have a base of their own
 
 
 # --- dtypes: PyTorch's promotion -------------------------------------------------------------------

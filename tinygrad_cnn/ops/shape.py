@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..op import op
 
 __all__ = [
-    "cat", "clone", "expand", "flip", "gather", "getitem", "pad", "permute", "put", "reshape", "scatter_add",
-    "setitem", "sum_to",
+    "add_frames", "cat", "clone", "diag_embed", "diagonal", "expand", "flip", "frames", "gather", "getitem",
+    "pad", "permute", "put", "reshape", "scatter_add", "setitem", "sum_to",
 ]  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> ShapeError | D
 @op
 def setitem(x, y, *, index):
     """A copy of x with y, broadcast, put at [index]."""
-    out = x.copy()
+    out = np.array(x, order="C")  # x can be one of NumPy's numbers: a gradient without axes
     try:
         out[index] = y
     except (IndexError, ValueError, TypeError) as error:
@@ -188,6 +189,13 @@ def _cut(g: Any, dim: int, xs_shape: tuple[tuple[int, ...], ...]) -> list[Any]:
 cat.vjp(_cut)
 
 
+def along(dim: int, index: np.ndarray) -> tuple[Any, ...]:
+    """The index of NumPy's under which `gather` and `scatter` find what they move along axis `dim`."""
+    where: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    where[dim] = index
+    return tuple(where)
+
+
 @op
 def gather(x, *, dim, index):
     """out[.., i, ..] = x[.., index[.., i, ..], ..] along axis `dim`."""
@@ -203,10 +211,63 @@ gather.vjp(x=lambda g, dim, index, x_shape: scatter_add(g, dim=dim, index=index,
 def scatter_add(x, *, dim, index, shape):
     """Zeros of `shape`, out[.., index[.., i, ..], ..] += x[.., i, ..]: the adjoint of gather."""
     out = np.zeros(shape, x.dtype)
-    where = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    where[dim] = index
-    np.add.at(out, tuple(where), x)
+    np.add.at(out, along(dim, index), x)
     return out
 
 
 scatter_add.vjp(x=lambda g, dim, index: gather(g, dim=dim, index=index))
+
+
+@op(view=True)
+def diagonal(x, *, offset, dim1, dim2):
+    """out[.., i] = x with i at axis `dim1` and i + offset at axis `dim2`; a view."""
+    return _diagonal(x, offset, dim1, dim2)
+
+
+def _diagonal(x: np.ndarray, offset: int, dim1: int, dim2: int) -> np.ndarray:
+    """np.diagonal, but it can be written to."""
+    start: list[Any] = [slice(None)] * x.ndim
+    start[dim1], start[dim2] = slice(max(-offset, 0), None), slice(max(offset, 0), None)
+    x = x[tuple(start)]
+    rest = [axis for axis in range(x.ndim) if axis not in (dim1, dim2)]
+    size = (*(x.shape[axis] for axis in rest), min(x.shape[dim1], x.shape[dim2]))
+    return as_strided(x, size, (*(x.strides[axis] for axis in rest), x.strides[dim1] + x.strides[dim2]))
+
+
+diagonal.vjp(
+    x=lambda g, offset, dim1, dim2, x_shape: diag_embed(g, offset=offset, dim1=dim1, dim2=dim2, shape=x_shape)
+)
+
+
+@op
+def diag_embed(x, *, offset, dim1, dim2, shape):
+    """Zeros of `shape` with x on that diagonal: the adjoint of diagonal."""
+    out = np.zeros(shape, x.dtype)
+    _diagonal(out, offset, dim1, dim2)[...] = x
+    return out
+
+
+diag_embed.vjp(x=lambda g, offset, dim1, dim2: diagonal(g, offset=offset, dim1=dim1, dim2=dim2))
+
+
+@op(view=True)
+def frames(x, *, dim, size, step):
+    """out[.., i, .., a] = x[.., i step + a, ..] along axis `dim`: pieces that may overlap; a view."""
+    whole = sliding_window_view(x, size, dim, writeable=x.flags.writeable)
+    return whole[(slice(None),) * dim + (slice(None, None, step),)]
+
+
+frames.vjp(x=lambda g, dim, step, x_shape: add_frames(g, dim=dim, step=step, shape=x_shape))
+
+
+@op
+def add_frames(x, *, dim, step, shape):
+    """Zeros of `shape`, out[.., i step + a, ..] += x[.., i, .., a]: the adjoint of frames."""
+    out = np.zeros(shape, x.dtype)
+    lead = (slice(None),) * dim
+    for a in range(x.shape[-1]):
+        out[(*lead, slice(a, a + (x.shape[dim] - 1) * step + 1, step))] += x[..., a]
+    return out
+
+
+add_frames.vjp(x=lambda g, dim, step, x_shape: frames(g, dim=dim, size=x_shape[-1], step=step))

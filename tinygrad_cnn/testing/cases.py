@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ..kernels import borders, pool, resample
 from ..op import Op, registry, wrap
+from ..ops.shape import along
 from .strategies import (
     Shape,
     Values,
@@ -155,6 +156,12 @@ def along_axis(draw: st.DrawFn, values: Values = normal, keepdim: bool = False) 
 
 
 @st.composite
+def one_axis(draw: st.DrawFn) -> Any:
+    (x,), attrs = draw(along_axis())
+    return (x,), attrs | {"keepdim": draw(st.booleans())}
+
+
+@st.composite
 def reshaped(draw: st.DrawFn) -> Any:
     x = draw(arrays(shapes()))
     return (x,), {"shape": draw(st.sampled_from(((x.size,), (1, *x.shape), x.shape[::-1], (*x.shape, 1))))}
@@ -259,10 +266,62 @@ def gathered(draw: st.DrawFn, back: bool = False) -> Any:
 
 
 @st.composite
+def scattered(draw: st.DrawFn) -> Any:
+    """No two values alike, so that the extremes stay where they are."""
+    (x,), attrs = draw(gathered())
+    index = along(attrs["dim"], attrs["index"])
+    both = apart(draw(generators), (x.size + attrs["index"].size,))
+    pair = both[: x.size].reshape(x.shape), both[x.size :].reshape(attrs["index"].shape)
+    flags = {name: draw(st.booleans()) for name in ("largest", "include_self")}
+    return tuple(laid_out(p, draw(layouts)) for p in pair), {"index": index} | flags
+
+
+@st.composite
+def diagonals(draw: st.DrawFn, back: bool = False) -> Any:
+    shape = draw(shapes(min_dims=2))
+    dim1, dim2 = draw(st.permutations(range(len(shape))))[:2]
+    attrs: dict[str, Any] = {"offset": draw(st.integers(-2, 2)), "dim1": dim1, "dim2": dim2}
+    if not back:
+        return (draw(arrays(shape)),), attrs
+    line = np.diagonal(np.empty(shape), attrs["offset"], dim1, dim2)
+    return (draw(arrays(line.shape)),), attrs | {"shape": shape}
+
+
+@st.composite
+def framed(draw: st.DrawFn, back: bool = False) -> Any:
+    shape = draw(shapes(min_dims=1, min_side=1, max_side=4))
+    dim = draw(st.integers(0, len(shape) - 1))
+    size, step = draw(st.integers(1, shape[dim])), draw(st.integers(1, 3))
+    if not back:
+        return (draw(arrays(shape)),), {"dim": dim, "size": size, "step": step}
+    count = (shape[dim] - size) // step + 1
+    pieces = draw(arrays((*shape[:dim], count, *shape[dim + 1 :], size)))
+    return (pieces,), {"dim": dim, "step": step, "shape": shape}
+
+
+@st.composite
+def norms(draw: st.DrawFn) -> Any:
+    """Powers are rough at 0, and the norm of nothing is 0."""
+    (x,), attrs = draw(reduction(away_from(0.0), least=1))
+    return (x,), attrs | {"p": draw(st.sampled_from((2, 3, 1.5, 0.5, -1)))}
+
+
+@st.composite
 def matrices(draw: st.DrawFn) -> Any:
     n, k, m = (draw(st.integers(0, 3)) for _ in range(3))
     a, b = draw(broadcastable(max_dims=2, max_side=2))
     return (draw(arrays((*a, n, k))), draw(arrays((*b, k, m)))), {}
+
+
+@st.composite
+def squares(draw: st.DrawFn, positive: bool = False, more: bool = False) -> Any:
+    """Matrices far from singular (or symmetric and positive), perhaps with others to be solved for."""
+    a, b = draw(broadcastable(max_dims=2, max_side=2))
+    n = draw(st.integers(0, 3))
+    x = draw(arrays((*a, n, n), uniform(-0.5, 0.5))) + 2 * np.eye(n)
+    if positive:
+        x = x @ np.swapaxes(x, -1, -2)
+    return ((x, draw(arrays((*b, n, draw(st.integers(0, 2)))))) if more else (x,)), {}
 
 
 @st.composite
@@ -436,6 +495,10 @@ _calls: dict[str, Strategy] = {
     "cat": joined(),
     "gather": gathered(),
     "scatter_add": gathered(back=True),
+    "diagonal": diagonals(),
+    "diag_embed": diagonals(back=True),
+    "frames": framed(),
+    "add_frames": framed(back=True),
     # elementwise
     "add": broadcast(normal, normal),
     "sub": broadcast(normal, normal),
@@ -469,10 +532,22 @@ _calls: dict[str, Strategy] = {
     "argmax": along_axis(apart, keepdim=True),
     "argmin": along_axis(apart, keepdim=True),
     "logsumexp": reduction(least=1),
+    "scatter_extreme": scattered(),
+    "median": unary(apart, nonempty),
+    "p_norm": norms(),
+    "cumsum": along_axis(),
+    "cumprod": along_axis(),
+    "logcumsumexp": along_axis(),
+    "prod": one_axis(),
     # linalg
     "matmul": matrices(),
     "linear": dense(),
     "add_bias": biased(),
+    "inv": squares(),
+    "solve": squares(more=True),
+    "det": squares(),
+    "logabsdet": squares(),
+    "cholesky": squares(positive=True),
     # conv
     "conv": convolution("xw"),
     "conv_input_grad": convolution("yw"),
@@ -541,6 +616,7 @@ LINEAR: dict[str, str] = {
     **dict.fromkeys(
         ("scatter_add", "neg", "to", "sum", "mean", "dropout", "gather_windows", "window_sum"), "x"
     ),
+    **dict.fromkeys(("diagonal", "diag_embed", "frames", "add_frames", "cumsum"), "x"),
     **dict.fromkeys(
         ("scatter_windows", "window_spread", "relu_grad", "max_pool_grad", "normalize_grad"), "y"
     ),
