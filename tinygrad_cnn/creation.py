@@ -280,12 +280,14 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([t.unsqueeze(axis) for t in tensors], axis)
 
 
-def where(condition: Any, input: Any, other: Any) -> Tensor:
-    """input where the condition holds, other elsewhere.
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, other elsewhere; of a condition alone, the places where it holds.
 
     >>> where(tensor([True, False]), tensor([1.0, 2.0]), 0.0)
     tensor([1., 0.])
     """
+    if input is None and other is None:
+        return _tensor("where", condition, "the condition").nonzero(as_tuple=True)
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         input = tensor(input)
     return elementwise.where(input, other, mask=_mask("where", condition))

@@ -35,6 +35,8 @@ LAYERS: dict[str, dict[str, str]] = {
     "tensors": {
         "tensor": "an array with a past",
         "creation": "tensor(), zeros(), cat()",
+        "several": "einsum(), meshgrid()",
+        "linalg": "norms, inverses",
         "autograd": "PyTorch's spelling",
     },
     "networks": {

@@ -7,6 +7,7 @@ the methods stand in one file for each kind, and `arguments` reads what they are
 
 from .arguments import (  # noqa: I001  (isort would write one import for each)
     _axis as _axis,
+    _dims as _dims,
     _dtype as _dtype,
     _floating as _floating,
     _gap as _gap,
@@ -14,9 +15,12 @@ from .arguments import (  # noqa: I001  (isort would write one import for each)
     _number as _number,
     _sizes as _sizes,
     _tensor as _tensor,
+    _whole as _whole,
 )
 from .core import Tensor
+from .matrices import SignLog
 from .parameter import Parameter
-from .reductions import Extreme
+from .reductions import Extreme, MinMax
+from .reductions import _vector_norm as _vector_norm
 
-__all__ = ["Extreme", "Parameter", "Tensor"]
+__all__ = ["Extreme", "MinMax", "Parameter", "SignLog", "Tensor"]

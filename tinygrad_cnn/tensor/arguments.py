@@ -61,6 +61,14 @@ def _number(name: str, what: str, value: Any, least: float | None = None, most: 
     raise ArgumentError(f"{name}: {what} must be a number{bounds}, not {value!r:.40}")
 
 
+def _whole(name: str, what: str, value: Any) -> int:
+    """An integer."""
+    try:
+        return index(value)
+    except TypeError:
+        raise DtypeError(f"{name}: {what} must be an integer, not {value!r:.40}") from None
+
+
 def _axis(name: str, x: Tensor, dim: Any) -> int:
     """One axis of a tensor that has some."""
     if _tensor(name, x).ndim == 0:

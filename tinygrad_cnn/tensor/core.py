@@ -17,10 +17,12 @@ from ..ops import elementwise, shape
 from ..tape import Handle, Node
 from .arguments import _axis, _dtype, _floats, _tensor
 from .arithmetic import Arithmetic
+from .counting import Counting
 from .functions import Functions
 from .in_place import InPlace
 from .indexing import Indexing
 from .matrices import Matrices
+from .order import Order
 from .reductions import Reductions
 from .shapes import Shapes
 from .text import _text
@@ -28,7 +30,7 @@ from .text import _text
 __all__ = ["Tensor"]
 
 
-class Tensor(Arithmetic, Functions, Reductions, Shapes, Indexing, Matrices, InPlace):
+class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexing, Matrices, InPlace):
     """A NumPy array that remembers how it was computed.  Make one with `tensor(...)`.
 
     Attributes:

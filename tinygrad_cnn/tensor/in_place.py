@@ -12,11 +12,29 @@ from ..op import is_tensor
 from ..ops import elementwise
 from ..tape import state
 from .arithmetic import _difference
+from .indexing import Indexing
+from .matrices import Matrices
+from .order import Order
 
 if TYPE_CHECKING:
     from .core import Tensor
 
 __all__ = ["InPlace"]
+
+
+def _over(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The form of a method that writes its result over the tensor."""
+    name = method.__name__
+
+    def over(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        def result(x: Tensor, *_: Any) -> Tensor:
+            return method(x, *args, **options).to(x.dtype)
+
+        return self._in_place(result, *args, *options.values())
+
+    over.__name__ = over.__qualname__ = f"{name}_"
+    over.__doc__ = f"`{name}`, written over x."
+    return over
 
 
 class InPlace:
@@ -97,5 +115,21 @@ class InPlace:
     def zero_(self: Tensor) -> Tensor:
         """Set every element to 0."""
         return self.copy_(0)
+
+    scatter_ = _over(Indexing.scatter)
+    scatter_add_ = _over(Indexing.scatter_add)
+    scatter_reduce_ = _over(Indexing.scatter_reduce)
+    index_add_ = _over(Indexing.index_add)
+    index_copy_ = _over(Indexing.index_copy)
+    index_fill_ = _over(Indexing.index_fill)
+    masked_scatter_ = _over(Indexing.masked_scatter)
+    tril_ = _over(Matrices.tril)
+    triu_ = _over(Matrices.triu)
+    addmm_ = _over(Matrices.addmm)
+    addmv_ = _over(Matrices.addmv)
+    addr_ = _over(Matrices.addr)
+    baddbmm_ = _over(Matrices.baddbmm)
+    cumsum_ = _over(Order.cumsum)
+    cumprod_ = _over(Order.cumprod)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_

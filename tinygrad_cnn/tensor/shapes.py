@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..geometry import _int
+from ..op import is_tensor
 from ..ops import linalg, shape
-from .arguments import Dims, _axis, _dim, _dims, _gap, _sizes, _tensor
+from .arguments import Dims, _axis, _dim, _dims, _gap, _indices, _sizes, _tensor, _whole
 
 if TYPE_CHECKING:
     from .core import Tensor
@@ -31,6 +35,14 @@ class Shapes:
         """Reshape like `other`."""
         return self.reshape(other.shape)
 
+    def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+        """Reshape like `other`."""
+        return self.reshape(other.shape)
+
+    def ravel(self: Tensor) -> Tensor:
+        """All elements in one row."""
+        return _tensor("ravel", self).reshape(-1)
+
     def flatten(self: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Merge the axes from start_dim to end_dim into one."""
         if _tensor("flatten", self).ndim == 0:
@@ -43,6 +55,22 @@ class Shapes:
             self if start == end else self.reshape(*s[:start], math.prod(s[start : end + 1]), *s[end + 1 :])
         )
 
+    def unflatten(self: Tensor, dim: int, sizes: Any) -> Tensor:
+        """Cut one axis into several; one of their sizes may be -1.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.ones(2, 6).unflatten(1, (3, -1)).shape
+        (2, 3, 2)
+        """
+        axis, wanted = _axis("unflatten", self, dim), _sizes("unflatten", (sizes,))
+        n, known = self.shape[axis], math.prod(s for s in wanted if s != -1)
+        if not wanted or wanted.count(-1) > 1 or (n % known if -1 in wanted and known else n != known):
+            raise ShapeError(
+                f"unflatten: axis {axis} of x {self.shape} has size {n} and cannot become {wanted}; "
+                "their product must be that size"
+            )
+        return self.reshape(*self.shape[:axis], *wanted, *self.shape[axis + 1 :])
+
     def permute(self: Tensor, *dims: Any) -> Tensor:
         """The axes in another order."""
         order = tuple(_dim("permute", self, d) for d in _sizes("permute", dims))
@@ -54,10 +82,13 @@ class Shapes:
 
     def transpose(self: Tensor, dim0: int, dim1: int) -> Tensor:
         """Swap two axes."""
-        a, b = _axis("transpose", self, dim0), _axis("transpose", self, dim1)
+        a, b = _dim("transpose", self, dim0), _dim("transpose", self, dim1)
         order = list(range(self.ndim))
-        order[a], order[b] = order[b], order[a]
+        if order:
+            order[a], order[b] = order[b], order[a]
         return shape.permute(self, dims=tuple(order))
+
+    swapaxes = swapdims = transpose
 
     def movedim(self: Tensor, source: Any, destination: Any) -> Tensor:
         """Move axes to other places; the others keep their order."""
@@ -70,7 +101,9 @@ class Shapes:
         order = [d for d in range(self.ndim) if d not in src]
         for d, s in sorted(zip(dst, src, strict=True)):
             order.insert(d, s)
-        return shape.permute(self, dims=tuple(order))
+        return shape.permute(self, dims=tuple(order[: self.ndim]))
+
+    moveaxis = movedim
 
     def t(self: Tensor) -> Tensor:
         """The transposed matrix."""
@@ -83,8 +116,20 @@ class Shapes:
         return shape.permute(self, dims=tuple(range(self.ndim))[::-1])
 
     @property
-    def mT(self: Tensor) -> Tensor:
+    def H(self: Tensor) -> Tensor:
+        if self.ndim not in (0, 2):
+            raise ShapeError(f"H: x {self.shape} is no matrix; use mT for a batch of matrices")
+        return self.T
+
+    def adjoint(self: Tensor) -> Tensor:
+        """Each matrix transposed: the last two axes swapped."""
+        if _tensor("adjoint", self).ndim < 2:
+            raise ShapeError(f"adjoint: x {self.shape} has no matrices; at least 2 axes are needed")
         return linalg.mT(self)
+
+    @property
+    def mT(self: Tensor) -> Tensor:
+        return self.adjoint()
 
     def expand(self: Tensor, *sizes: Any) -> Tensor:
         """Repeat along axes of size 1, without copying; -1 keeps a size."""
@@ -96,9 +141,63 @@ class Shapes:
         """Expand to the shape of `other`."""
         return self.expand(other.shape)
 
+    broadcast_to = expand
+
+    def repeat(self: Tensor, *repeats: Any) -> Tensor:
+        """The whole tensor again and again: so often along each axis, new ones in front.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.tensor([1, 2]).repeat(2, 2)
+        tensor([[1, 2, 1, 2],
+                [1, 2, 1, 2]])
+        """
+        counts = _sizes("repeat", repeats)
+        new = len(counts) - _tensor("repeat", self).ndim
+        if new < 0 or min(counts, default=0) < 0:
+            raise ShapeError(
+                f"repeat: counts {counts} for x {self.shape}; one for each axis is needed, none below 0"
+            )
+        own = (1,) * new + self.shape
+        apart = self.reshape([size for n in own for size in (1, n)])
+        wide = apart.expand([n for count, n in zip(counts, own, strict=True) for n in (count, n)])
+        out = wide.reshape([count * n for count, n in zip(counts, own, strict=True)])
+        return out.clone() if out.writes is self.writes else out
+
+    def tile(self: Tensor, *dims: Any) -> Tensor:
+        """`repeat`, with a count of 1 for axes in front that have none."""
+        counts = _sizes("tile", dims)
+        return self.repeat((1,) * (_tensor("tile", self).ndim - len(counts)) + counts)
+
+    def repeat_interleave(
+        self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+    ) -> Tensor:
+        """Each slice along axis `dim` so often, one after another; no dim: each element of the flattened x.
+
+        `repeats` is one number, or a tensor with one for each slice.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.tensor([1, 2]).repeat_interleave(2)
+        tensor([1, 1, 2, 2])
+        """
+        name = "repeat_interleave"
+        x = _tensor(name, self).reshape(-1) if dim is None or self.ndim == 0 else self
+        axis = 0 if dim is None else _dim(name, self, dim)
+        n, counts = x.shape[axis], np.atleast_1d(_indices(name, repeats))
+        if counts.shape not in ((1,), (n,)) or counts.min(initial=0) < 0:
+            raise ShapeError(
+                f"{name}: repeats {counts.shape} for {n} slices; give one number each, none below 0"
+            )
+        at = np.repeat(np.arange(n), np.broadcast_to(counts, (n,)))
+        if output_size not in (None, at.size):
+            raise ShapeError(f"{name}: output_size is {output_size}, the repeats add up to {at.size}")
+        if counts.size > 1 or n == 0:
+            return shape.getitem(x, index=(slice(None),) * axis + (at,))
+        wide = x.unsqueeze(axis + 1).expand([*x.shape[: axis + 1], int(counts[0]), *x.shape[axis + 1 :]])
+        return wide.reshape([*x.shape[:axis], at.size, *x.shape[axis + 1 :]]).clone()
+
     def squeeze(self: Tensor, dim: Dims = None) -> Tensor:
         """Drop axes of size 1: all, or those of `dim` that have size 1."""
-        dims = _dims("squeeze", self, dim)
+        dims = () if dim == () else _dims("squeeze", self, dim)
         return self.reshape([n for axis, n in enumerate(self.shape) if n != 1 or axis not in dims])
 
     def unsqueeze(self: Tensor, dim: int) -> Tensor:
@@ -109,21 +208,21 @@ class Shapes:
     def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
         """Pieces of one size (the last may be smaller), or of the sizes given."""
         axis = _axis("split", self, dim)
-        n, sizes = self.shape[axis], split_size_or_sections
-        if isinstance(sizes, (tuple, list)):
-            sizes = _sizes("split", (sizes,))
+        n, wanted = self.shape[axis], split_size_or_sections
+        if isinstance(wanted, (tuple, list)):
+            sizes = list(_sizes("split", (wanted,)))
         else:
-            step = _int("split", "the size of a piece", sizes)
-            sizes = [min(step, n - start) for start in range(0, n, step)] or [0]
+            step = _int("split", "the size of a piece", wanted, 0 if n == 0 else 1)
+            sizes = [min(step, n - start) for start in range(0, n, step or 1)] or [0]
         if sum(sizes) != n or min(sizes, default=0) < 0:
             raise ShapeError(
-                f"split: sizes {list(sizes)} do not add up to {n}, the size of axis {axis} of x {self.shape}"
+                f"split: sizes {sizes} do not add up to {n}, the size of axis {axis} of x {self.shape}"
             )
-        lead, start, pieces = (slice(None),) * axis, 0, []
-        for size in sizes:
-            pieces.append(shape.getitem(self, index=(*lead, slice(start, start + size))))
-            start += size
-        return tuple(pieces)
+        return _cut(self, axis, [0, *accumulate(sizes)])
+
+    def split_with_sizes(self: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+        """Pieces of the sizes given."""
+        return self.split(_sizes("split_with_sizes", (split_sizes,)), dim)
 
     def chunk(self: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` pieces of equal size, the last possibly smaller."""
@@ -131,12 +230,149 @@ class Shapes:
         size = -(-self.shape[axis] // pieces)
         return self.split(size if size else [0] * pieces, axis)
 
+    def tensor_split(self: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+        """So many pieces, sizes differing by at most 1, or cut before the indices given.
+
+        >>> import tinygrad_cnn as tg
+        >>> [len(part) for part in tg.arange(7).tensor_split(3)]
+        [3, 2, 2]
+        """
+        axis, where = _axis("tensor_split", self, dim), indices_or_sections
+        n = self.shape[axis]
+        if is_tensor(where):
+            where = where.tolist()
+        if isinstance(where, (tuple, list)):
+            stops = [slice(i).indices(n)[1] for i in _sizes("tensor_split", (where,))]
+            return tuple(
+                shape.getitem(self, index=(*(slice(None),) * axis, slice(a, max(a, b))))
+                for a, b in zip([0, *stops], [*stops, n], strict=True)
+            )
+        pieces = _int("tensor_split", "the number of pieces", where)
+        size, longer = divmod(n, pieces)
+        return _cut(self, axis, [0, *accumulate(size + (i < longer) for i in range(pieces))])
+
+    def hsplit(self: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """`tensor_split` along the second axis, or the only one."""
+        return _even("hsplit", self, indices_or_sections, 1, 0 if _tensor("hsplit", self).ndim == 1 else 1)
+
+    def vsplit(self: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """`tensor_split` along the first axis."""
+        return _even("vsplit", self, indices_or_sections, 2, 0)
+
+    def dsplit(self: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """`tensor_split` along the third axis."""
+        return _even("dsplit", self, indices_or_sections, 3, 2)
+
     def unbind(self: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         """The slices along an axis, which disappears."""
         lead = (slice(None),) * _axis("unbind", self, dim)
         return tuple(self[(*lead, i)] for i in range(self.shape[dim]))
 
+    def select(self: Tensor, dim: int, index: int) -> Tensor:
+        """The slice at `index` along an axis, which disappears."""
+        return self[(*(slice(None),) * _axis("select", self, dim), _whole("select", "the index", index))]
+
+    def narrow(self: Tensor, dim: int, start: Any, length: int) -> Tensor:
+        """`length` slices along an axis, from `start` on."""
+        axis = _axis("narrow", self, dim)
+        n, first = self.shape[axis], _whole("narrow", "start", start)
+        length = _int("narrow", "length", length, 0)
+        at = first + n if first < 0 else first
+        if not 0 <= at <= n - length:
+            raise ShapeError(
+                f"narrow: {length} from {first} on do not lie within axis {axis} of x {self.shape}"
+            )
+        return shape.getitem(self, index=(*(slice(None),) * axis, slice(at, at + length)))
+
+    def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+        """All pieces of `size` slices along an axis, `step` apart, in a new last axis; a view.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.arange(5).unfold(0, 3, 2)
+        tensor([[0, 1, 2],
+                [2, 3, 4]])
+        """
+        axis = _dim("unfold", self, dimension)
+        size, step = _int("unfold", "size", size), _int("unfold", "step", step)
+        n = self.shape[axis] if self.ndim else 1
+        if size > n:
+            raise ShapeError(f"unfold: pieces of {size} do not fit into axis {axis} of x {self.shape}")
+        if self.ndim == 0:
+            return self.reshape(1)
+        return shape.frames(self, dim=axis, size=size, step=step)
+
     def flip(self: Tensor, *dims: Any) -> Tensor:
         """Reverse the order along axes."""
-        order = tuple(_axis("flip", self, d) for d in _sizes("flip", dims))
+        order = tuple(_dim("flip", self, d) for d in _sizes("flip", dims))
         return shape.flip(self, dims=_dims("flip", self, order) if order else ())
+
+    def fliplr(self: Tensor) -> Tensor:
+        """Reverse the order along the second axis."""
+        if _tensor("fliplr", self).ndim < 2:
+            raise ShapeError(f"fliplr: x {self.shape} has no second axis; use flip(0)")
+        return self.flip(1)
+
+    def flipud(self: Tensor) -> Tensor:
+        """Reverse the order along the first axis."""
+        if _tensor("flipud", self).ndim < 1:
+            raise ShapeError("flipud: x () has no axis to reverse")
+        return self.flip(0)
+
+    def rot90(self: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+        """A quarter turn, k times, from the first axis of `dims` towards the second."""
+        a, b = (_axis("rot90", self, d) for d in _pair_of("rot90", dims))
+        if a == b:
+            raise ArgumentError(f"rot90: dims {dims} must be two different axes of x {self.shape}")
+        turns = _whole("rot90", "k", k) % 4
+        if turns % 2 == 0:
+            return self.flip(a, b) if turns else self.clone()
+        return self.flip(b).transpose(a, b) if turns == 1 else self.transpose(a, b).flip(b)
+
+    def roll(self: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+        """Move everything `shifts` places along `dims`; what falls off comes in at the front.
+
+        No dims: in the flattened tensor.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.tensor([1, 2, 3]).roll(1)
+        tensor([3, 1, 2])
+        """
+        moves = _sizes("roll", (shifts,))
+        if dims is None:
+            if len(moves) != 1:
+                raise ArgumentError(f"roll: {len(moves)} shifts need as many dims")
+            return _tensor("roll", self).reshape(-1).roll(moves, 0).reshape(self.shape)
+        axes = [_axis("roll", self, d) for d in _sizes("roll", (dims,))]
+        if len(axes) != len(moves):
+            raise ArgumentError(f"roll: {len(moves)} shifts for {len(axes)} dims; one is needed for each")
+        x = self
+        for axis, move in zip(axes, moves, strict=True):
+            lead, n = (slice(None),) * axis, x.shape[axis]
+            cut = -move % n if n else 0
+            if cut:
+                x = shape.cat(x[(*lead, slice(cut, None))], x[(*lead, slice(cut))], dim=axis)
+        return self.clone() if x is self else x
+
+
+def _cut(x: Tensor, axis: int, stops: list[int]) -> tuple[Tensor, ...]:
+    lead = (slice(None),) * axis
+    return tuple(shape.getitem(x, index=(*lead, slice(a, b))) for a, b in pairwise(stops))
+
+
+def _even(name: str, x: Tensor, where: Any, least: int, axis: int) -> tuple[Tensor, ...]:
+    if x.ndim < least:
+        raise ShapeError(f"{name}: x {x.shape} needs at least {least} axes")
+    if (
+        not isinstance(where, (tuple, list))
+        and not is_tensor(where)
+        and x.shape[axis] % _int(name, "sections", where)
+    ):
+        raise ShapeError(f"{name}: axis {axis} of x {x.shape} cannot be cut into {where} equal pieces")
+    return x.tensor_split(where, axis)
+
+
+def _pair_of(name: str, dims: Any) -> tuple[int, ...]:
+    pair = _sizes(name, (dims,))
+    if len(pair) != 2:
+        raise ArgumentError(f"{name}: dims {dims} must be two axes")
+    return pair
