@@ -24,6 +24,7 @@ FILES = sorted(file.stem for file in Path(__file__).parent.glob("test_*_parity.p
 NAMESPACES = {
     "": "",
     "Tensor": "Tensor",
+    "linalg": "linalg",
     "nn": "nn",
     "nn.functional": "nn.functional",
     "nn.init": "nn.init",
@@ -50,7 +51,11 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "tests/test_serialization.py": {"": "load save"},
     "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},
     "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
-    "namespaces": {"": "nn optim Tensor", "nn": "functional init utils", "optim": "lr_scheduler swa_utils"},
+    "namespaces": {
+        "": "linalg nn optim Tensor",
+        "nn": "functional init utils",
+        "optim": "lr_scheduler swa_utils",
+    },
     "dtypes": {"": "bool double float float32 float64 int int16 int32 int64 int8 long uint8"},
 }
 

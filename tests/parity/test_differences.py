@@ -193,6 +193,38 @@ def nan_takes_the_gradient_of_extremes() -> None:
     assert x.grad.tolist() == [0, 1] and torch.isnan(y.grad).all()
 
 
+def slopes_at_nan() -> None:
+    for call, values, mine, wanted in (
+        (lambda x: x.prod(), [2.0, np.nan, 3.0], [np.nan, 6.0, np.nan], [np.nan] * 3),
+        (lambda x: x.nanmean(), [np.nan, np.nan], [0.0, 0.0], [np.nan, np.nan]),
+    ):
+        for t, expected in ((tg, mine), (torch, wanted)):
+            x = t.tensor(values, requires_grad=True)
+            call(x).backward()
+            np.testing.assert_array_equal(x.grad.tolist(), expected)
+
+
+def gradients_of_scatter() -> None:
+    src = tg.ones(3, requires_grad=True)
+    tg.zeros(3).scatter(0, tg.tensor([2, 1]), src).sum().backward()
+    assert src.grad.tolist() == [1, 1, 0]
+    theirs = torch.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError):
+        torch.zeros(3).scatter(0, torch.tensor([2, 1]), theirs).sum().backward()
+    for t, share in ((tg, 1.0), (torch, 0.5)):
+        x, src = t.ones(1), t.ones(1, requires_grad=True)
+        x.scatter_reduce(0, t.tensor([0]), src, "amax", include_self=False).sum().backward()
+        assert src.grad.tolist() == [share]
+
+
+def singular_matrices_have_no_gradient() -> None:
+    x, y = (t.tensor([[1.0, 2.0], [2.0, 4.0]], requires_grad=True) for t in (tg, torch))
+    with pytest.raises(tg.errors.ArgumentError, match="singular"):
+        x.det().backward()
+    y.det().backward()
+    assert not y.grad.numpy().any()  # the derivative is [[4, -2], [-2, 1]]
+
+
 def slope_of_bce_by_the_target() -> None:
     grads = []
     for t in (tg, torch):
@@ -416,6 +448,9 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "`sign`": flat_functions_have_no_gradient,
     "`relu` of nan and -0": relu_of_odd_numbers,
     "`amax`, `amin` of nan": nan_takes_the_gradient_of_extremes,
+    "`prod`, `nanmean` of nan": slopes_at_nan,
+    "`scatter`, `scatter_reduce`": gradients_of_scatter,
+    "`det` of a singular matrix": singular_matrices_have_no_gradient,
     "`binary_cross_entropy`": slope_of_bce_by_the_target,
     "Losses of pairs": losses_do_not_broadcast,
     "Padding of convolutions": padding_words,
