@@ -16,26 +16,11 @@ import numpy as np
 import tinygrad_cnn as tg
 from tinygrad_cnn import nn
 from tinygrad_cnn.data import DataLoader, FashionMNIST, Subset, transforms
+from tinygrad_cnn.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tinygrad_cnn.training import Accuracy, Callback, Checkpoint, EarlyStopping, History, fit
 
 AUGMENT = transforms.Compose([transforms.RandomHorizontalFlip(), transforms.RandomCrop(28, padding=2)])
 EPOCHS, STEPS = 3, 6  # and steps of an epoch
-
-
-class Average(nn.Module):
-    """An exponential moving average of a model."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.weights = nn.Parameter(nn.utils.parameters_to_vector(model.parameters()).detach())
-        self.model = [model]  # shares its parameters
-
-    def forward(self, x: tg.Tensor) -> tg.Tensor:
-        return self.model[0](x)
-
-    def update_parameters(self, model: nn.Module) -> None:
-        with tg.no_grad():
-            self.weights.mul_(0.9).add_(0.1 * nn.utils.parameters_to_vector(model.parameters()))
 
 
 class Tell(Callback):
@@ -64,7 +49,7 @@ def train(
         nn.Conv2d(1, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3),
         nn.Linear(4 * 13 * 13, 10),
     )  # fmt: skip
-    average = Average(model)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
     optimizer = tg.optim.AdamW(model.parameters(), lr=1e-3)
     schedule = tg.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=EPOCHS * STEPS)
     path = folder / "checkpoint.safetensors"

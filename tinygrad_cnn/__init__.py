@@ -73,7 +73,7 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
-    from . import graph, models, testing, training, vision
+    from . import graph, models, testing, training, utils, vision
 
 __version__ = "0.1.0"
 
@@ -252,7 +252,7 @@ def device(name: str = "cpu") -> str:
 
 def __getattr__(name: str) -> Any:
     """Rooms that few programs enter are opened on the first visit, which keeps the import short."""
-    if name in ("graph", "models", "testing", "training", "vision"):
+    if name in ("graph", "models", "testing", "training", "utils", "vision"):
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -483,6 +483,7 @@ __all__ = [
     "unique",
     "unique_consecutive",
     "unsqueeze",
+    "utils",
     "var",
     "var_mean",
     "vdot",

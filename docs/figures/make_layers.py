@@ -43,6 +43,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "nn": "modules, layers",
         "optim": "optimizers, schedules",
         "data": "images, batches",
+        "utils": "PyTorch's spelling of data",
         "graph": "the tape, drawn",
         "serialization": "save, load",
         "vision": "pictures of a training",

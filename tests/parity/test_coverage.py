@@ -52,7 +52,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},
     "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
     "namespaces": {
-        "": "linalg nn optim Tensor",
+        "": "linalg nn optim utils Tensor",
         "nn": "functional init utils",
         "optim": "lr_scheduler swa_utils",
     },
