@@ -40,7 +40,8 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "not PyTorch's": {
         "": "Parameter __version__ conv_plans data errors expand graph models op testing training vision",
         "Tensor": "array node share writes",
-        "data": "FashionMNIST MNIST WorkerInfo download read_idx transforms",
+        "data": "CIFAR10 CIFAR100 DatasetFolder FakeData FashionMNIST ImageFolder KMNIST MNIST WorkerInfo "
+        "download read_idx transforms",
     },
     "tests/test_engine.py": {
         "": "autograd enable_grad is_grad_enabled no_grad set_grad_enabled",

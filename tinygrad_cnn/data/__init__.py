@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import transforms
+from .cifar import CIFAR10, CIFAR100
 from .collate import default_collate, default_convert
 from .dataset import (
     ChainDataset,
@@ -16,8 +17,9 @@ from .dataset import (
 )
 from .download import download
 from .idx import read_idx
+from .images import DatasetFolder, FakeData, ImageFolder
 from .loader import DataLoader, WorkerInfo, get_worker_info
-from .mnist import MNIST, FashionMNIST
+from .mnist import KMNIST, MNIST, FashionMNIST
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -28,13 +30,19 @@ from .sampler import (
 )
 
 __all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "KMNIST",
     "MNIST",
     "BatchSampler",
     "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DatasetFolder",
+    "FakeData",
     "FashionMNIST",
+    "ImageFolder",
     "IterableDataset",
     "RandomSampler",
     "Sampler",

@@ -1,4 +1,4 @@
-"""Fashion-MNIST and MNIST: 28 x 28 gray images in ten classes.
+"""Fashion-MNIST, MNIST and KMNIST: 28 x 28 gray images in ten classes.
 
 `FashionMNIST()` needs no file and no network: 6,000 training and 1,000 test images (600 and 100 of each
 class) come with the package.  The full sets of 60,000 and 10,000 are read from a folder of the original
@@ -14,17 +14,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..creation import from_numpy
 from ..errors import ArgumentError, FileFormatError
-from ..tensor import Tensor
-from .dataset import Dataset
 from .download import download as fetch
 from .idx import read_idx
+from .images import ImageArrays
 
-__all__ = ["MNIST", "FashionMNIST"]
+__all__ = ["KMNIST", "MNIST", "FashionMNIST"]
 
 
-class MNIST(Dataset[tuple[Any, Any]]):
+class MNIST(ImageArrays):
     """The handwritten digits of MNIST; `dataset[i]` is (image, label).
 
     The image is a float32 Tensor (1, 28, 28) in 0..1, with or without a `transform`.  (torchvision gives a
@@ -51,8 +49,8 @@ class MNIST(Dataset[tuple[Any, Any]]):
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     )
-    #: file name: (SHA-256 checksum, bytes)
-    files: ClassVar[dict[str, tuple[str, int]]] = {
+    #: file name: (SHA-256 checksum, bytes where known)
+    files: ClassVar[dict[str, tuple[str, int | None]]] = {
         "train-images-idx3-ubyte.gz": (
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
             9912422,
@@ -73,9 +71,6 @@ class MNIST(Dataset[tuple[Any, Any]]):
     #: where the folder of files may be, within `root`; downloads go to the second
     folders: ClassVar[Sequence[str]] = (".", "MNIST/raw", "mnist")
 
-    data: np.ndarray
-    targets: np.ndarray
-
     def __init__(
         self,
         root: str | os.PathLike[str] | None = None,
@@ -93,41 +88,6 @@ class MNIST(Dataset[tuple[Any, Any]]):
             self.data, self.targets = self._embedded()
         else:
             self.data, self.targets = self._read(Path(root), download, mirrors or self.mirrors)
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """The label of each class name."""
-        return {name: label for label, name in enumerate(self.classes)}
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        image: Any = _images(self.data[index])
-        label: Any = int(self.targets[index])
-        if self.transform is not None:
-            image = self.transform(image)
-        if self.target_transform is not None:
-            label = self.target_transform(label)
-        return image, label
-
-    def get_batch(self, indices: Sequence[int] | np.ndarray) -> Any:
-        """Images (N, 1, 28, 28) float32 and labels (N,) int64, made without Python per image.
-
-        NotImplemented if a transform takes single images only.
-        """
-        if self.target_transform is not None or not getattr(
-            self.transform, "batched", self.transform is None
-        ):
-            return NotImplemented
-        picked = np.asarray(indices, np.intp)
-        images: Any = _images(self.data[picked])
-        if self.transform is not None:
-            images = self.transform(images)
-        return [images, from_numpy(self.targets[picked])]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} {'training' if self.train else 'test'} images)"
 
     def _embedded(self) -> tuple[np.ndarray, np.ndarray]:
         raise ArgumentError(
@@ -205,7 +165,7 @@ class FashionMNIST(MNIST):
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     )
-    files: ClassVar[dict[str, tuple[str, int]]] = {
+    files: ClassVar[dict[str, tuple[str, int | None]]] = {
         "train-images-idx3-ubyte.gz": (
             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             26421880,
@@ -232,9 +192,35 @@ class FashionMNIST(MNIST):
             return arrays[f"{split}_images"], arrays[f"{split}_labels"].astype(np.int64)
 
 
-def _images(pixels: np.ndarray) -> Tensor:
-    """uint8 (..., H, W) to a float32 Tensor (..., 1, H, W) in 0..1."""
-    return from_numpy(np.divide(pixels, np.float32(255), dtype=np.float32)[..., None, :, :])
+class KMNIST(MNIST):
+    """Handwritten letters of old Japanese (CODH, CC BY-SA 4.0), in MNIST's format and with its arguments.
+
+    Clanuwat et al.: Deep learning for classical Japanese literature (2018), https://arxiv.org/abs/1812.01718
+    """
+
+    classes: ClassVar[Sequence[str]] = (
+        "o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo",
+    )  # fmt: skip
+    mirrors: ClassVar[Sequence[str]] = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    files: ClassVar[dict[str, tuple[str, int | None]]] = {
+        "train-images-idx3-ubyte.gz": (
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            18165135,
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            None,
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            None,
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            None,
+        ),
+    }
+    folders: ClassVar[Sequence[str]] = (".", "KMNIST/raw", "kmnist")
 
 
 def _existing(folder: Path, name: str) -> Path | None:
