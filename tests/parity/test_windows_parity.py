@@ -106,6 +106,44 @@ def test_max_unpool_layer(axes: int) -> None:
     same(results[1], results[3])
 
 
+@given(st.data(), st.sampled_from((2, 3)), st.sampled_from(((), (2,), (0,))), dtypes, generators)
+def test_fractional_max_pooling(
+    data: Any, axes: int, batch: tuple[int, ...], dtype: str, rng: np.random.Generator
+) -> None:
+    """With the same random numbers."""
+    kernel, out = sizes(data.draw, axes, 1, 3), sizes(data.draw, axes, 1, 3)
+    # PyTorch refuses volumes that hold just one such sequence of windows
+    size = tuple(f + n - 1 + data.draw(st.integers(axes - 2, 3)) for f, n in zip(kernel, out, strict=True))
+    shape = (*batch, 2, *size)
+    samples = rng.random(((*batch, 1)[0], 2, axes)).astype(dtype)
+    options: dict[str, Any] = {"output_size": once(data.draw, out)}
+    if data.draw(st.booleans()):
+        options = {"output_ratio": tuple((n + 0.5) / m for n, m in zip(out, size, strict=True))}
+
+    def call(t: Any, x: Any, return_indices: bool) -> Any:
+        pool = getattr(t.nn.functional, f"fractional_max_pool{axes}d")
+        return pool(x, kernel, **options, return_indices=return_indices, _random_samples=t.tensor(samples))
+
+    for x in (apart(rng, shape), rng.integers(-1, 2, shape)):
+        agree(call, [x.astype(dtype)], False, order=2 if 0 not in batch else 1)
+        agree(call, [x.astype(dtype)], True)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_fractional_max_pool_layer(axes: int) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, *(7, 6, 8)[:axes]))
+    results = []
+    for t, make in ((tg, ours), (torch, theirs)):
+        samples = make(np.random.default_rng(1).random((2, 3, axes)))
+        layer = getattr(t.nn, f"FractionalMaxPool{axes}d")(2, output_ratio=0.5, _random_samples=samples)
+        results.append((layer(make(x)), repr(layer), list(layer.state_dict())))
+    same(results[0][0], results[1][0])
+    assert results[0][1:] == results[1][1:]
+    tg.manual_seed(0)
+    layer = getattr(tg.nn, f"FractionalMaxPool{axes}d")(2, output_size=3)
+    assert any((layer(ours(x)).array != layer(ours(x)).array).any() for _ in range(9))  # left to chance
+
+
 # --- convolution layers ----------------------------------------------------------------------------------
 
 
@@ -278,6 +316,16 @@ REFUSED: dict[str, list[Any]] = {
         lambda t, F: F.lp_pool1d(t.zeros(1, 1, 4), 2, 0),
         lambda t, F: F.lp_pool1d(t.zeros(1, 1, 4), 2, 2, 0),
     ],
+    "fractional pooling": [
+        lambda t, F: F.fractional_max_pool2d(t.zeros(1, 1, 6, 8), 2),
+        lambda t, F: F.fractional_max_pool2d(t.zeros(1, 1, 6, 8), 2, 6),
+        lambda t, F: F.fractional_max_pool2d(t.zeros(1, 1, 6, 8), 7, 1),
+        lambda t, F: F.fractional_max_pool2d(t.zeros(6, 8), 2, 3),
+        lambda t, F: F.fractional_max_pool2d(t.zeros(1, 1, 6, 8), 2, 3, _random_samples=t.zeros(1, 2)),
+        lambda t, F: t.nn.FractionalMaxPool2d(2),
+        lambda t, F: t.nn.FractionalMaxPool2d(2, 3, 0.5),
+        lambda t, F: t.nn.FractionalMaxPool2d(2, output_ratio=1.5),
+    ],
     "unpooling": [
         lambda t, F: F.max_unpool1d(t.zeros(1, 1, 3), t.zeros(1, 1, 2).long(), 2),
         lambda t, F: F.max_unpool1d(t.zeros(1, 1, 3), t.zeros(1, 1, 3), 2),
@@ -341,7 +389,9 @@ def test_refused(name: str, at: int) -> None:
 
 COVERED: dict[str, set[str]] = {
     "nn.functional": {
-        f"{name}{axes}d" for name in ("adaptive_max_pool", "lp_pool", "max_unpool") for axes in (1, 2, 3)
+        *(f"{name}{axes}d" for name in ("adaptive_max_pool", "lp_pool", "max_unpool") for axes in (1, 2, 3)),
+        "fractional_max_pool2d",
+        "fractional_max_pool3d",
     },
-    "nn": {"MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"},
+    "nn": {"FractionalMaxPool2d", "FractionalMaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"},
 }

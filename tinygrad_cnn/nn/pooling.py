@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..geometry import _ints, _padding
-from ..tensor import Tensor
+from ..errors import ArgumentError
+from ..geometry import _each, _ints, _padding
+from ..tensor import Tensor, _number
 from .functional.pooling import (
     _adaptive_avg_pool,
     _adaptive_max_pool,
     _avg_pool,
+    _fractional_max_pool,
     _lp_pool,
     _max_pool,
     _max_unpool,
@@ -17,9 +19,10 @@ from .functional.pooling import (
 from .module import Module
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d",
-    "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d",
+    "FractionalMaxPool2d", "FractionalMaxPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d",
+    "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
 ]  # fmt: skip
 
 
@@ -267,5 +270,44 @@ class LPPool2d(_LPPool):
 
 class LPPool3d(_LPPool):
     """The p-norm of every window of a volume, p = norm_type."""
+
+    axes = 3
+
+
+class _FractionalMaxPool(Module):
+    axes: ClassVar[int]
+    _random_samples: Tensor | None
+
+    def __init__(
+        self, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+        return_indices: bool = False, _random_samples: Tensor | None = None,
+    ):  # fmt: skip
+        super().__init__()
+        name, axes = type(self).__name__, self.axes
+        if (output_size is None) == (output_ratio is None):
+            raise ArgumentError(f"{name}: give output_size or output_ratio, and only one of them")
+        self.kernel_size = _ints(name, "kernel_size", kernel_size, axes)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else _ints(name, "output_size", output_size, axes)
+        self.output_ratio = None if output_ratio is None else _each(name, "output_ratio", output_ratio, axes)
+        if any(not 0 < _number(name, "output_ratio", r) < 1 for r in self.output_ratio or ()):
+            raise ArgumentError(f"{name}: output_ratio {output_ratio!r} must lie between 0 and 1")
+
+    def forward(self, x: Tensor) -> Any:
+        return _fractional_max_pool(
+            self.axes, x, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            self._random_samples,
+        )  # fmt: skip
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Maxima of windows at random distances in an image."""
+
+    axes = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Maxima of windows at random distances in a volume."""
 
     axes = 3

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ...geometry import PoolGeometry, _ints, pool_geometry
+from ...geometry import PoolGeometry, _each, _ints, pool_geometry
 from ...kernels import pool as pool_kernels
 from ...kernels.resample import area, windows
 from ...ops import pool as pool_ops
 from ...ops import resample as resample_ops
+from ...ops import shape
+from ...random import default_generator
 from ...tensor import Tensor, _number, _sizes, _tensor
 from ...tensor.arguments import _in_range, _indices
 from ._checks import _check_dtypes, _with_batch
@@ -29,6 +31,8 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
@@ -240,6 +244,85 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """Maxima of windows that divide a volume; see `adaptive_max_pool2d`."""
     return _adaptive_max_pool(3, input, output_size, return_indices)
+
+
+def _fractional_max_pool(
+    axes: int, x: Tensor, kernel: Any, output_size: Any, output_ratio: Any, return_indices: bool, samples: Any
+) -> Any:
+    name = f"fractional_max_pool{axes}d"
+    _check_dtypes(name, x=x, _random_samples=samples)
+    if x.ndim not in (axes + 1, axes + 2) or 0 in x.shape[1 - x.ndim :]:
+        raise ShapeError(f"{name}: x {x.shape} needs {axes + 2} axes (n, c, *size), none but n empty")
+    if x.ndim == axes + 1:
+        x = x.unsqueeze(0)
+        pooled = _fractional_max_pool(axes, x, kernel, output_size, output_ratio, return_indices, samples)
+        return tuple(t.squeeze(0) for t in pooled) if return_indices else pooled.squeeze(0)
+    size, kernel = x.shape[2:], _ints(name, "kernel_size", kernel, axes)
+    if output_size is not None:
+        out = _ints(name, "output_size", output_size, axes)
+    elif output_ratio is not None:
+        ratios = _each(name, "output_ratio", output_ratio, axes)
+        out = tuple(int(n * _number(name, "output_ratio", r, 0)) for n, r in zip(size, ratios, strict=True))
+    else:
+        raise ArgumentError(f"{name}: give output_size or output_ratio")
+    if any(not 1 <= m <= n - f + 1 for n, f, m in zip(size, kernel, out, strict=True)):
+        raise ShapeError(f"{name}: an image of {size} has no {out} windows of {kernel}; ask for fewer")
+    if samples is None:
+        samples = Tensor(default_generator().random((*x.shape[:2], axes)).astype(x.dtype))
+    if samples.shape != (*x.shape[:2], axes):
+        raise ShapeError(
+            f"{name}: _random_samples {samples.shape} must be {(*x.shape[:2], axes)} for x {x.shape}"
+        )
+    # Where in the flattened image each tap of each window lies: (n, c, windows and taps of all axes).
+    index = np.zeros((*x.shape[:2], *(1,) * (2 * axes)), np.intp)
+    for axis, (n, f, m) in enumerate(zip(size, kernel, out, strict=True)):
+        draw = samples.array[..., axis if axes == 3 else axes - 1 - axis]
+        along = (m if a == axis else 1 for a in range(axes))
+        along = (m if a == axis else 1 for a in range(axes))
+        at = _fractions(draw, n, f, m).reshape(*x.shape[:2], *along, *(1,) * axes)
+        index = index * n + at + np.arange(f).reshape(-1, *(1,) * (axes - 1 - axis))
+    index = index.reshape(*x.shape[:2], math.prod(out), math.prod(kernel))
+    pixels = x.reshape(*x.shape[:2], math.prod(size))
+    seen = np.take_along_axis(pixels.array[:, :, None], index, 3)
+    winners = np.take_along_axis(index, np.argmax(seen, 3)[..., None], 3)[..., 0]
+    y = shape.gather(pixels, dim=2, index=winners).reshape(*x.shape[:2], *out)
+    return (y, Tensor(winners.reshape(y.shape))) if return_indices else y
+
+
+def _fractions(draw: np.ndarray, n: int, f: int, out: int) -> np.ndarray:
+    """Where windows of f pixels begin, at random distances that fill the axis: (..., out)."""
+    alpha = draw.dtype.type((n - f) / (out - 1)) if out > 1 else draw.dtype.type(0)
+    i = np.arange(out, dtype=draw.dtype)
+    starts = ((i + draw[..., None]) * alpha).astype(np.intp) - (draw[..., None] * alpha).astype(np.intp)
+    starts[..., -1] = n - f
+    return starts
+
+
+def fractional_max_pool2d(
+    input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """Maxima of windows at random distances, as many as are asked for by number or by ratio.
+
+    Graham 2014, arXiv:1412.6071.
+
+    Args:
+        output_size, output_ratio: one of them; an int or float, or one per axis.
+        _random_samples: instead of chance, (n, c, 2) numbers from 0 to 1.
+    """
+    return _fractional_max_pool(
+        2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
+
+
+def fractional_max_pool3d(
+    input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """Maxima of windows at random distances in volumes; see `fractional_max_pool2d`."""
+    return _fractional_max_pool(
+        3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
 
 
 def _lp_pool(axes: int, x: Tensor, p: float, kernel: Any, stride: Any, ceil_mode: bool) -> Tensor:
