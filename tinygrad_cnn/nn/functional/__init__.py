@@ -20,10 +20,11 @@ from .activation import (
     softplus,
     tanh,
 )
+from .attention import scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout
 from .folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
-from .linear import linear
+from .linear import bilinear, linear
 from .loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -58,7 +59,7 @@ from .pooling import (
     max_unpool3d,
 )
 from .resampling import affine_grid, grid_sample, interpolate
-from .sparse import one_hot
+from .sparse import embedding, one_hot
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -72,6 +73,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "channel_shuffle",
@@ -84,6 +86,7 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",
@@ -114,6 +117,7 @@ __all__ = [
     "pixel_unshuffle",
     "prelu",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

@@ -9,7 +9,7 @@ from ...ops import linalg
 from ...tensor import Tensor, _tensor
 from ._checks import _check_bias, _check_dtypes
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -37,3 +37,38 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return linalg.linear(input, weight, bias)
     x = input.reshape(math.prod(x_shape[:-1]), features)
     return linalg.linear(x, weight, bias).reshape(*x_shape[:-1], outputs)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y[o] = x1^T w[o] x2 + b[o] over the last axes: (..., f1) and (..., f2) -> (..., outputs).
+
+    weight (outputs, f1, f2), bias (outputs,).
+
+    >>> import tinygrad_cnn as tg
+    >>> bilinear(tg.ones(5, 2), tg.ones(5, 3), tg.ones(4, 2, 3)).shape
+    (5, 4)
+    """
+    name = "bilinear"
+    _check_dtypes(
+        name,
+        x=input1,
+        input2=_tensor(name, input2, "input2"),
+        weight=_tensor(name, weight, "weight"),
+        bias=bias,
+    )
+    shapes = f"input1 {input1.shape}, input2 {input2.shape}, weight {weight.shape}"
+    if not input1.ndim or not input2.ndim or input1.shape[:-1] != input2.shape[:-1]:
+        raise ShapeError(f"{name}: {shapes}; the inputs may differ in their last axis only, and need one")
+    if weight.ndim != 3 or weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):
+        raise ShapeError(
+            f"{name}: {shapes}; weight needs shape (outputs, {input1.shape[-1]}, {input2.shape[-1]})"
+        )
+    outputs, first, second = weight.shape
+    if bias is not None:
+        _check_bias(name, bias, outputs)
+    rows = input1.reshape(math.prod(input1.shape[:-1]), first)
+    seen = (rows @ weight.transpose(0, 1).reshape(first, outputs * second)).reshape(
+        len(rows), outputs, second
+    )
+    out = (seen * input2.reshape(len(rows), 1, second)).sum(-1).reshape(*input1.shape[:-1], outputs)
+    return out if bias is None else out + bias
