@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-from . import autograd, data, errors, linalg, nn, optim
+from . import autograd, data, errors, func, linalg, nn, optim
 from .creation import (
     arange,
     as_tensor,
@@ -340,6 +340,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "func",
     "gather",
     "ge",
     "ger",

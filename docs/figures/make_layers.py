@@ -41,6 +41,7 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "networks": {
         "nn": "modules, layers",
+        "func": "modules as functions",
         "optim": "optimizers, schedules",
         "data": "images, batches",
         "utils": "PyTorch's spelling of data",

@@ -33,6 +33,11 @@ NAMESPACES = {
     "optim.lr_scheduler": "optim.lr_scheduler",
     "optim.swa_utils": "optim.swa_utils",
     "data": "utils.data",
+    "nn.utils.parametrizations": "nn.utils.parametrizations",
+    "nn.utils.parametrize": "nn.utils.parametrize",
+    "nn.utils.stateless": "func",
+    "nn.parameter": "nn",
+    "func": "func",
 }
 
 # Compared elsewhere, or not to be compared: why -> namespace -> names.
@@ -47,14 +52,14 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "": "autograd enable_grad is_grad_enabled no_grad set_grad_enabled",
         "Tensor": "backward grad grad_fn is_leaf register_hook requires_grad_ retain_grad",
     },
-    "tests/test_optim.py": {"nn.utils": "clip_grad_value_ parameters_to_vector vector_to_parameters"},
     "tests/test_random.py": {"": "Generator get_rng_state manual_seed set_rng_state"},
     "tests/test_serialization.py": {"": "load save"},
     "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},
     "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
     "namespaces": {
-        "": "linalg nn optim utils Tensor",
-        "nn": "functional init utils",
+        "": "func linalg nn optim utils Tensor",
+        "nn": "functional init parameter utils",
+        "nn.utils": "parametrizations parametrize stateless",
         "optim": "lr_scheduler swa_utils",
     },
     "dtypes": {"": "bool double float float32 float64 int int16 int32 int64 int8 long uint8"},

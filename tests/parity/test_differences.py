@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import warnings
 from collections.abc import Callable
@@ -306,9 +308,57 @@ def lists_hold_modules() -> None:
     assert keys(tg) == ["layers.0.weight", "layers.0.bias"] and keys(torch) == []
 
 
-def repeats_are_not_folded() -> None:
-    made = [t.nn.ModuleList([t.nn.ReLU(), t.nn.ReLU()]) for t in (tg, torch)]
-    assert "(0): ReLU()\n  (1): ReLU()" in repr(made[0]) and "2 x ReLU()" in repr(made[1])
+def modules_begin_by_themselves() -> None:
+    for t in (tg, torch):
+
+        class Net(t.nn.Module):
+            def __init__(self, layer: Any) -> None:
+                self.layer = layer
+
+        if t is tg:
+            assert list(Net(t.nn.Linear(1, 1)).state_dict()) == ["layer.weight", "layer.bias"]
+        else:
+            with pytest.raises(AttributeError, match="before Module"):
+                Net(t.nn.Linear(1, 1))
+
+
+def lazy_layers_know_what_was_loaded() -> None:
+    channels, copied = [], []
+    for t in (tg, torch):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            layer, norm = t.nn.LazyConv2d(2, 1), t.nn.LazyBatchNorm2d()
+        layer.load_state_dict(t.nn.Conv2d(3, 2, 1).state_dict())
+        layer(t.ones(1, 3, 2, 2))
+        channels.append(layer.in_channels)
+        try:
+            copied.append(type(copy.deepcopy(norm)) is type(norm))
+        except ValueError:
+            copied.append(False)
+    assert channels == [3, 0] and copied == [True, False]
+
+
+def parametrized_modules_are_pickled() -> None:
+    for t in (tg, torch):
+        layer = t.nn.utils.parametrizations.weight_norm(t.nn.Linear(2, 2))
+        if t is tg:
+            twin = pickle.loads(pickle.dumps(layer))
+            assert (twin.weight == layer.weight).all() and twin.weight is not layer.weight
+        else:
+            with pytest.raises(RuntimeError, match="only supported through state_dict"):
+                pickle.dumps(layer)
+
+
+def padding_is_computed() -> None:
+    ends = []
+    for t in (tg, torch):
+        with warnings.catch_warnings(), t.no_grad():
+            warnings.simplefilter("ignore")
+            layer = t.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+            encoder = t.nn.TransformerEncoder(layer, 1).eval()
+            out = encoder(t.ones(1, 3, 4), src_key_padding_mask=t.tensor([[False, False, True]]))
+        ends.append(bool((out[0, 2:] == 0).all()))
+    assert ends == [False, True]
 
 
 def loading_is_all_or_nothing() -> None:
@@ -459,7 +509,10 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "`interpolate`, `antialias`, width 1": smooth_to_one_column,
     "`inplace=True`": inplace_changes_nothing,
     "Modules in lists": lists_hold_modules,
-    "`repr` of a `ModuleList`": repeats_are_not_folded,
+    "`super().__init__()`": modules_begin_by_themselves,
+    "Lazy layers": lazy_layers_know_what_was_loaded,
+    "Parametrized modules": parametrized_modules_are_pickled,
+    "`TransformerEncoder` with padding": padding_is_computed,
     "`load_state_dict`": loading_is_all_or_nothing,
     "A Tensor as `lr`": the_number_of_a_rate,
     "`capturable`, `differentiable`": other_loops,

@@ -226,6 +226,11 @@ LEFT_OUT = {
 # Signatures that differ otherwise; test_differences.py says why.
 OTHERWISE = {"Softmax", "LogSoftmax", "Sequential", "ModuleList", "Parameter", "Module"}
 OTHERWISE |= {"Sigmoid", "LogSigmoid", "Tanh"}  # which swallow any arguments in PyTorch
+OTHERWISE |= {
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
+}  # whose default is a function, each its own
+OTHERWISE |= {"UninitializedBuffer"}  # `persistent` is said when it is registered
 
 
 def classes() -> list[str]:

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..geometry import _int
 from ..random import Generator, numpy_generator
 from ..tape import no_grad
 from ..tensor import Tensor, _floating, _number, _tensor
 
 __all__ = [
-    "calculate_gain", "constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
-    "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
+    "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_",
+    "zeros_",
 ]  # fmt: skip
 
 
@@ -80,6 +82,47 @@ def zeros_(tensor: Tensor) -> Tensor:
 def ones_(tensor: Tensor) -> Tensor:
     """All 1."""
     return constant_(tensor, 1.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """1 on the diagonal of a matrix, else 0: what goes in comes out."""
+    if _tensor("eye_", tensor).ndim != 2:
+        raise ShapeError(f"eye_: a tensor {tensor.shape} is no matrix; 2 axes are needed")
+    rows, columns = tensor.shape
+    return _fill(tensor, np.eye(rows, columns))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """A convolution that passes on its input channels: 1 at the middle tap of channel i for filter i, else 0.
+
+    >>> import tinygrad_cnn as tg
+    >>> dirac_(tg.empty(1, 1, 3))
+    tensor([[[0., 1., 0.]]])
+    """
+    if _tensor("dirac_", tensor).ndim not in (3, 4, 5):
+        raise ShapeError(
+            f"dirac_: a tensor {tensor.shape} is no weight of a convolution; 3 to 5 axes are needed"
+        )
+    filters, channels, *window = tensor.shape
+    if filters % _int("dirac_", "groups", groups):
+        raise ArgumentError(f"dirac_: groups={groups} must divide the {filters} filters of {tensor.shape}")
+    values = np.zeros(tensor.shape)
+    each = filters // groups
+    middle: tuple[Any, ...] = tuple(n // 2 for n in window)
+    for i in range(min(each, channels)):
+        values[(slice(i, None, each), i, *middle)] = 1
+    return _fill(tensor, values)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal, but in each column of the matrix a share of `sparsity` is 0 (Martens 2010)."""
+    if _floating("sparse_", tensor).ndim != 2:
+        raise ShapeError(f"sparse_: a tensor {tensor.shape} is no matrix; 2 axes are needed")
+    zeros = math.ceil(_number("sparse_", "sparsity", sparsity, 0, 1) * tensor.shape[0])
+    draw = numpy_generator(generator)
+    values = draw.normal(0, _number("sparse_", "std", std, 0), tensor.shape)
+    np.put_along_axis(values, draw.random(tensor.shape).argsort(0)[:zeros], 0, 0)
+    return _fill(tensor, values)
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:

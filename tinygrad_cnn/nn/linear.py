@@ -13,7 +13,7 @@ from . import functional as F
 from . import init
 from .module import Module
 
-__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
 
 
 def new_parameter(*shape: int) -> Parameter:
@@ -58,6 +58,40 @@ class Linear(Module):
     def extra_repr(self) -> str:
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """y[o] = x1^T w[o] x2 + b[o] over the last axes.
+
+    Shapes: (..., in1_features) and (..., in2_features) -> (..., out_features).
+
+    Parameters: weight (out_features, in1_features, in2_features), bias (out_features,); both start uniform in
+    +-1 / sqrt(in1_features).
+    """
+
+    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        self.in1_features = _int("Bilinear", "in1_features", in1_features)
+        self.in2_features = _int("Bilinear", "in2_features", in2_features, 0)
+        self.out_features = _int("Bilinear", "out_features", out_features, 0)
+        self.weight = new_parameter(self.out_features, self.in1_features, self.in2_features)
+        self.bias = new_parameter(self.out_features) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 

@@ -1,22 +1,29 @@
 """Module: a tree of parts that holds parameters and knows how to compute forward.
 
 Parameters, buffers and submodules are found by looking at the attributes (and into lists, tuples and
-dicts among them) when somebody asks, so assignment is plain Python and nothing can get out of step.
+dicts among them) when somebody asks, so that nothing can get out of step.  Assignment only refuses to put
+something else in the place of a parameter or a module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple, Self
+from types import NoneType
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, Error, StateDictError
 from ..tape import Handle, Scope, enable_grad, no_grad, state
 from ..tensor import Parameter, Tensor, _tensor
+from . import hooks
+from .parameter import Buffer, UninitializedBuffer, UninitializedParameter
 
-__all__ = ["IncompatibleKeys", "Module", "ModuleDict", "ModuleList", "Sequential"]
+__all__ = ["IncompatibleKeys", "Module"]
+
+_EXTRA = "_extra_state"
+_LAZY = (UninitializedParameter, UninitializedBuffer)
 
 
 class IncompatibleKeys(NamedTuple):
@@ -43,8 +50,9 @@ class Module:
     training = True
     # Replaced by dicts of the instance's own as soon as there is something to put in.
     _buffers: Mapping[str, bool] = {}  # name -> persistent
-    _pre_hooks: Mapping[int, Any] = {}
-    _hooks: Mapping[int, Any] = {}
+    _hooks: Mapping[int, hooks.Hook] = {}  # what runs with forward and backward
+    _state_hooks: Mapping[int, hooks.Hook] = {}  # what runs with state_dict and load_state_dict
+    _optional: ClassVar[tuple[str, ...]] = ()  # buffers that old state dicts lack
 
     def __init__(self) -> None:
         pass
@@ -56,17 +64,9 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         scope = state.scope = Scope(self, state.scope)
         try:
-            if self._pre_hooks:
-                for pre_hook in tuple(self._pre_hooks.values()):
-                    changed = pre_hook(self, args)
-                    if changed is not None:
-                        args = changed if isinstance(changed, tuple) else (changed,)
-            out = self.forward(*args, **kwargs)
             if self._hooks:
-                for hook in tuple(self._hooks.values()):
-                    changed = hook(self, args, out)
-                    out = out if changed is None else changed
-            return out
+                return hooks.run(self, args, kwargs)
+            return self.forward(*args, **kwargs)
         except Error as error:
             if error.where is None:
                 path = scope.path
@@ -78,10 +78,12 @@ class Module:
     # --- looking ---------------------------------------------------------------------------------------
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
-        """(name, value) of every attribute, with lists, tuples and dicts opened up: "layers.0"."""
+        """(name, value) of every attribute, with lists, tuples and dicts opened up: "layers.0".
+
+        Lists under a name with an underscore stay closed: what is in them is nobody else's business.
+        """
         for name, value in vars(self).items():
-            if not name.startswith("_"):
-                yield from _open(name, value)
+            yield from ((name, value),) if name.startswith("_") else _open(name, value)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules held directly, each once."""
@@ -140,6 +142,10 @@ class Module:
     def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
         return ((name, t) for name in self._buffers if (t := getattr(self, name)) is not None)
 
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self._own_parameters()
+        yield from ((name, tensor) for name, tensor in self._own_buffers() if self._buffers[name])
+
     def _named(self, own: Callable[[Module], Any], prefix: str, recurse: bool, once: bool) -> Iterator[Any]:
         modules = self.named_modules(prefix, remove_duplicate=once) if recurse else [(prefix, self)]
         seen = set()
@@ -163,19 +169,82 @@ class Module:
                 return parameter
         raise self._absent("get_parameter", "parameter", target, self.named_parameters())
 
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a path such as "features.1.running_mean"."""
+        for path, buffer in self.named_buffers(remove_duplicate=False):
+            if path == target:
+                return buffer
+        raise self._absent("get_buffer", "buffer", target, self.named_buffers())
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place of the one at a path; without `strict`, a new name works too."""
+        parent, _, name = target.rpartition(".")
+        owner = self.get_submodule(parent)
+        held = getattr(owner, name, None)
+        if not name or (strict and held is None) or not isinstance(held, (Module, NoneType)):
+            raise self._absent("set_submodule", "module", target, self.named_modules())
+        setattr(owner, name, _checked("set_submodule", module))
+
     def _absent(self, name: str, kind: str, target: Any, there: Iterable[tuple[str, Any]]) -> ArgumentError:
         paths = ", ".join(path for path, _ in there if path)
         return ArgumentError(f"{name}: {type(self).__name__} has no {kind} {target!r}; it has {paths:.200}")
 
-    # --- registering: for names made at run time, and for buffers --------------------------------------
+    # --- registering: by assignment, and for names made at run time -------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = vars(self).get(name)
+        kind = Parameter if isinstance(held, Parameter) else Module
+        if isinstance(held, kind) and not isinstance(value, (Parameter, kind, NoneType)):
+            raise DtypeError(
+                f"{type(self).__name__}.{name}: a {type(value).__name__} in the place of a {kind.__name__}; "
+                f"assign a {kind.__name__} or None, or delete the attribute first"
+            )
+        if isinstance(value, (Parameter, Module, Buffer)):
+            if not isinstance(held, Parameter if isinstance(value, Parameter) else Module):
+                vars(self).pop(name, None)  # its place in the order is where it became one
+            if isinstance(value, Buffer):
+                self._buffers = {**self._buffers, name: value.persistent}
+            elif name in self._buffers:
+                self._forget_buffer(name)
+        elif name in self._buffers and not isinstance(value, (Tensor, NoneType)):
+            raise DtypeError(
+                f"{type(self).__name__}.{name}: a {type(value).__name__} in the place of a buffer; "
+                "assign a Tensor or None"
+            )
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in self._buffers:
+            self._forget_buffer(name)
+
+    def _forget_buffer(self, name: str) -> None:
+        self._buffers = {key: kept for key, kept in self._buffers.items() if key != name}
+
+    def _new(self, caller: str, name: str, there: Any) -> str:
+        """A name that is free, or holds what may be replaced."""
+        if not isinstance(name, str) or not name or "." in name:
+            raise ArgumentError(
+                f"{caller}: {name!r} cannot be a name, since it becomes part of a path; "
+                "use a string without dots"
+            )
+        if hasattr(self, name) and not there:
+            raise ArgumentError(
+                f"{caller}: {type(self).__name__} has an attribute {name!r} of another kind; "
+                "choose another name"
+            )
+        return name
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Keep a tensor that is no parameter but belongs to the state (unless not persistent)."""
+        self._new("register_buffer", name, name in self._buffers)
         setattr(self, name, None if tensor is None else _tensor("register_buffer", tensor, str(name)))
         self._buffers = {**self._buffers, name: persistent}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """The same as assigning the attribute."""
+        held = vars(self).get(name)
+        self._new("register_parameter", name, name in vars(self) and isinstance(held, (Parameter, NoneType)))
         if param is not None and not isinstance(param, Parameter):
             raise DtypeError(
                 f"register_parameter: {name} is of type {type(param).__name__}; make it an nn.Parameter(...)"
@@ -184,31 +253,131 @@ class Module:
 
     def add_module(self, name: str, module: Module | None) -> None:
         """The same as assigning the attribute."""
+        held = vars(self).get(name)
+        self._new("add_module", name, name in vars(self) and isinstance(held, (Module, NoneType)))
         setattr(self, name, module if module is None else _checked("add_module", module))
 
     register_module = add_module
 
-    def register_forward_hook(self, hook: Callable[[Any, Any, Any], Any]) -> Handle:
-        """Call `hook(module, args, output)` after forward; what it returns replaces the output."""
-        return Handle(vars(self).setdefault("_hooks", {}), hook)
+    # --- hooks -------------------------------------------------------------------------------------------
 
-    def register_forward_pre_hook(self, hook: Callable[[Any, Any], Any]) -> Handle:
-        """Call `hook(module, args)` before forward; what it returns replaces the arguments."""
-        return Handle(vars(self).setdefault("_pre_hooks", {}), hook)
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Call `hook(module, args)` before forward; what it returns replaces the arguments.
+
+        Args:
+            prepend: before the hooks that are there, not after them.
+            with_kwargs: call `hook(module, args, kwargs)`, which returns None or (args, kwargs).
+        """
+        return self._hook("_hooks", hooks.Hook("forward_pre", hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> Handle:  # fmt: skip
+        """Call `hook(module, args, output)` after forward; what it returns replaces the output.
+
+        Args:
+            prepend: before the hooks that are there, not after them.
+            with_kwargs: call `hook(module, args, kwargs, output)`.
+            always_call: call it (with None for the output) even where forward raised.
+        """
+        return self._hook("_hooks", hooks.Hook("forward", hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when backward has left the module.
+
+        Both are tuples: the gradients of the arguments (None for what needs none; keyword arguments do not
+        count) and of the results.  What the hook returns replaces grad_input.
+
+        >>> import tinygrad_cnn as tg
+        >>> double = tg.nn.Linear(1, 1, bias=False)
+        >>> tg.nn.init.constant_(double.weight, 2.0)
+        Parameter containing:
+        tensor([[2.]], requires_grad=True)
+        >>> hook = double.register_full_backward_hook(lambda m, grad_input, grad_output: print(grad_input))
+        >>> double(tg.ones(1, 1, requires_grad=True)).sum().backward()
+        (tensor([[2.]]),)
+        """
+        return self._hook("_hooks", hooks.Hook("backward", hook), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_output)` when backward enters; what it returns replaces the gradients."""
+        return self._hook("_hooks", hooks.Hook("backward_pre", hook), prepend)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, prefix, keep_vars)` before the module's part of a state dict is collected."""
+        return self._hook("_state_hooks", hooks.Hook("save_pre", hook))
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, state_dict, prefix, local_metadata)` after that; it may change the dict."""
+        return self._hook("_state_hooks", hooks.Hook("save_post", hook))
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)` before anything is loaded; the hook may change the (copied) dict, and rename keys."""
+        return self._hook("_state_hooks", hooks.Hook("load_pre", hook))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, incompatible_keys)` after loading; what it takes out of them is forgiven."""
+        return self._hook("_state_hooks", hooks.Hook("load_post", hook))
+
+    def _hook(self, where: str, hook: hooks.Hook, prepend: bool = False) -> Handle:
+        return hooks.register(vars(self).setdefault(where, {}), hook, prepend)
+
+    def _run_state_hooks(self, kind: str, *args: Any) -> None:
+        for hook in hooks.of_kind(self._state_hooks, kind):
+            if hook.function(self, *args) is not None:
+                raise ArgumentError(
+                    f"{type(self).__name__}: a hook of its state dict returned something; "
+                    "it must change what it is given, and return None"
+                )
 
     # --- state -----------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and persistent buffers by path, sharing memory with the module; names are PyTorch's."""
-        found: dict[str, Tensor] = {}
-        for path, module in self.named_modules(remove_duplicate=False):
-            kept = ((name, tensor) for name, tensor in module._own_buffers() if module._buffers[name])
-            for name, tensor in (*module._own_parameters(), *kept):
-                found[_join(path, name)] = tensor.detach()
+    def get_extra_state(self) -> Any:
+        """What else belongs to the state: define it together with `set_extra_state` in a subclass."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_extra_state(self)")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` returned."""
+        raise NotImplementedError(f"{type(self).__name__} does not define set_extra_state(self, state)")
+
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Tensor]:
+        """Parameters and persistent buffers by path, sharing memory with the module; names are PyTorch's.
+
+        Args:
+            destination: the dict to fill; a new one by default.
+            prefix: stands before every name, such as "model.".
+            keep_vars: the parameters themselves instead of detached tensors.
+        """
+        found: dict[str, Any] = {} if destination is None else destination
+        self._save(found, prefix, keep_vars, ())
         return found
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def _save(self, found: dict[str, Any], prefix: str, keep_vars: bool, above: tuple[Module, ...]) -> None:
+        self._run_state_hooks("save_pre", prefix, keep_vars)
+        for name, tensor in self._own_state():
+            found[prefix + name] = tensor if keep_vars or isinstance(tensor, _LAZY) else tensor.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            found[prefix + _EXTRA] = self.get_extra_state()
+        for name, part in self._parts():
+            if isinstance(part, Module) and all(part is not m for m in (*above, self)):
+                part._save(found, f"{prefix}{name}.", keep_vars, (*above, self))
+        self._run_state_hooks("save_post", found, prefix, {})
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy values into parameters and buffers, all or nothing.
+
+        Args:
+            state_dict: arrays or tensors by path.
+            strict: refuse missing and unexpected keys.
+            assign: put the given tensors themselves (and so their dtypes) in the place of the module's.
 
         Raises:
             StateDictError: names every missing and unexpected key (with `strict`), and every entry of
@@ -219,31 +388,61 @@ class Module:
                 f"load_state_dict: {state_dict!r:.40} is no dict of tensors; "
                 "read a file with load(path) first, take a module's with .state_dict()"
             )
-        own = self.state_dict()
-        arrays = {key: np.asarray(value) for key, value in state_dict.items()}
-        result = IncompatibleKeys([k for k in own if k not in arrays], [k for k in arrays if k not in own])
-        misfits = [
-            f"  {key}: the file has {a.shape} {a.dtype}, the model {own[key].shape} {own[key].dtype}"
-            for key, a in arrays.items()
-            if key in own and (a.shape != own[key].shape or a.dtype.kind not in "fiub")
-        ]
-        complaints = []
-        if strict and result.missing_keys:
-            complaints.append("missing: " + ", ".join(result.missing_keys))
-        if strict and result.unexpected_keys:
-            complaints.append("unexpected: " + ", ".join(result.unexpected_keys))
-        if misfits:
-            complaints.append("of another shape or kind:\n" + "\n".join(misfits))
-        if complaints:
-            raise StateDictError(
-                f"load_state_dict: the state dict does not fit {type(self).__name__}, nothing was loaded; "
-                + ";\n".join(complaints)
-                + ("" if misfits else "\n(strict=False loads what does fit)")
+        given = dict(state_dict)
+        result = IncompatibleKeys([], [])
+        errors: list[str] = []
+        modules = list(self.named_modules(remove_duplicate=False))
+        for path, module in modules:
+            module._run_state_hooks(
+                "load_pre",
+                given,
+                _join(path, ""),
+                {},
+                strict,
+                result.missing_keys,
+                result.unexpected_keys,
+                errors,
             )
-        with no_grad():
-            for key, tensor in own.items():
-                if key in arrays:
-                    tensor.copy_(arrays[key])
+        places = {_join(path, name): (m, name, t) for path, m in modules for name, t in m._own_state()}
+        extra = {
+            _join(path, _EXTRA): m
+            for path, m in modules
+            if type(m).set_extra_state is not Module.set_extra_state
+        }
+        needed = {k: m for k, (m, name, _) in places.items() if name not in m._optional} | extra
+        result.missing_keys.extend(k for k in needed if k not in given)
+        result.unexpected_keys.extend(k for k in given if k not in places and k not in extra)
+        found = {k: v for k, v in given.items() if k in places}
+        for key, value in found.items():
+            found[key] = value if isinstance(value, (Tensor, np.ndarray)) else np.asarray(value)
+            errors += _misfit(key, found[key], places[key][2], assign)
+
+        def complain(loaded: str) -> None:
+            complaints = []
+            if strict and result.missing_keys:
+                complaints.append("missing: " + ", ".join(result.missing_keys))
+            if strict and result.unexpected_keys:
+                complaints.append("unexpected: " + ", ".join(result.unexpected_keys))
+            if errors:
+                complaints.append("of another shape or kind:\n" + "\n".join(errors))
+            if complaints:
+                raise StateDictError(
+                    f"load_state_dict: the state dict does not fit {type(self).__name__}, {loaded}; "
+                    + ";\n".join(complaints)
+                    + ("" if errors else "\n(strict=False loads what does fit)")
+                )
+
+        forgiving = [m for _, m in reversed(modules) if hooks.of_kind(m._state_hooks, "load_post")]
+        if errors or not forgiving:
+            complain("nothing was loaded")
+        for key, value in found.items():
+            _put(*places[key], value, assign)
+        for key, module in extra.items():
+            if key in given:
+                module.set_extra_state(given[key])
+        for module in forgiving:
+            module._run_state_hooks("load_post", result)
+        complain("though a hook looked at it")
         return result
 
     # --- acting on the whole tree ------------------------------------------------------------------------
@@ -257,8 +456,11 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Training mode: dropout drops, batch norm uses the batch's statistics."""
-        for module in self.modules():
-            module.training = mode
+        if not isinstance(mode, bool):
+            raise ArgumentError(f"train: mode must be True or False, not {mode!r:.40}")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)  # which a subclass may override, to keep a part as it is
         return self
 
     def eval(self) -> Self:
@@ -282,7 +484,7 @@ class Module:
     def to(self, *args: Any, dtype: Any = None) -> Self:
         """Convert floating parameters and buffers: `model.to(tg.float64)`; "cpu" is the only device."""
         for tensor in (*self.parameters(), *self.buffers()):
-            converted = tensor.detach().to(*args, dtype=dtype)
+            converted = tensor.data.to(*args, dtype=dtype)
             if converted.dtype.kind != "f" and tensor.dtype.kind == "f":
                 raise ArgumentError(f"to: parameters must stay floats, not {converted.dtype}")
             if tensor.dtype.kind == "f" and converted.dtype != tensor.dtype:
@@ -291,6 +493,10 @@ class Module:
                 if tensor.grad is not None:
                     tensor.grad = tensor.grad.detach().to(converted.dtype)
         return self
+
+    def type(self, dst_type: Any) -> Self:
+        """The same as `to(dtype)`."""
+        return self.to(dtype=dst_type)
 
     def float(self) -> Self:
         """Convert to float32."""
@@ -320,16 +526,18 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [
-            f"({name}): {module!r}".replace("\n", "\n  ")
-            for name, module in self._parts()
-            if isinstance(module, Module)
-        ]
+        return self._text([(f"({name})", repr(m)) for name, m in self._parts() if isinstance(m, Module)])
+
+    def _text(self, parts: Iterable[tuple[str, str]]) -> str:
+        lines = [f"{name}: {text}".replace("\n", "\n  ") for name, text in parts]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         if extra := self.extra_repr():
             lines.insert(0, extra)
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name[0].isdigit()]
 
 
 def _open(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -347,28 +555,6 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-class _Container(Module):
-    """A module whose parts are its attributes, named by number or key."""
-
-    def _items(self) -> dict[str, Module]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
-
-    def _replace(self, modules: Iterable[Module]) -> None:
-        """Hold these, numbered from 0, and no others."""
-        if not isinstance(modules, Iterable):
-            raise ArgumentError(
-                f"{type(self).__name__}: {modules!r:.40} is no list of modules; put it in a list"
-            )
-        modules = [_checked(type(self).__name__, module) for module in modules]
-        for name in self._items():
-            delattr(self, name)
-        for i, module in enumerate(modules):
-            setattr(self, str(i), module)
-
-    def __len__(self) -> int:
-        return len(self._items())
-
-
 def _checked(owner: str, module: Any) -> Module:
     if not isinstance(module, Module):
         cure = "functions go into forward, or use the layer's class"
@@ -379,126 +565,44 @@ def _checked(owner: str, module: Any) -> Module:
     return module
 
 
-class ModuleList(_Container):
-    """A list of modules: indexing, slicing, append, extend, insert.
-
-    >>> import tinygrad_cnn as tg
-    >>> layers = tg.nn.ModuleList(tg.nn.ReLU() for _ in range(3))
-    >>> len(layers[1:])
-    2
-    """
-
-    def __init__(self, modules: Iterable[Module] = ()):
-        super().__init__()
-        self._replace(modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._items().values())
-
-    def __getitem__(self, index: Any) -> Any:
-        modules = list(self)
-        return type(self)(modules[index]) if isinstance(index, slice) else modules[index]
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        modules = list(self)
-        modules[index] = module
-        self._replace(modules)
-
-    def __delitem__(self, index: Any) -> None:
-        modules = list(self)
-        del modules[index]
-        self._replace(modules)
-
-    def append(self, module: Module) -> Self:
-        """Add one at the end."""
-        self._replace([*self, module])
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> Self:
-        """Add several at the end."""
-        self._replace([*self, *modules])
-        return self
-
-    def insert(self, index: int, module: Module) -> None:
-        """Put one before position `index`."""
-        modules = list(self)
-        modules.insert(index, module)
-        self._replace(modules)
+# --- loading -------------------------------------------------------------------------------------------
 
 
-class Sequential(ModuleList):
-    """Modules called one after another, given one by one or in a dict with names.
-
-    >>> import tinygrad_cnn as tg
-    >>> model = tg.nn.Sequential(tg.nn.Flatten(), tg.nn.Linear(12, 2))
-    >>> model(tg.zeros(5, 3, 2, 2)).shape
-    (5, 2)
-    """
-
-    def __init__(self, *modules: Any):
-        named = modules[0] if len(modules) == 1 and isinstance(modules[0], Mapping) else None
-        if named is None:
-            super().__init__(modules)
-        else:
-            super().__init__()
-            for name, module in named.items():
-                setattr(self, name, _checked("Sequential", module))
-
-    def __getitem__(self, index: Any) -> Any:
-        items = self._items()
-        if isinstance(index, slice):
-            return Sequential(dict(list(items.items())[index]))
-        return list(items.values())[index]
-
-    def forward(self, x: Any) -> Any:
-        for module in self:
-            x = module(x)
-        return x
+def _misfit(key: str, value: Any, own: Tensor, assign: bool) -> list[str]:
+    """What is wrong with a value for this parameter or buffer."""
+    if isinstance(value, _LAZY):
+        return (
+            [] if isinstance(own, _LAZY) else [f"  {key}: the file has no shape yet, the model {own.shape}"]
+        )
+    kinds = own.dtype.kind if assign else "fiub"
+    fits = isinstance(own, _LAZY) or value.shape == own.shape
+    if fits and value.dtype.kind in kinds:
+        return []
+    shape = "no shape yet" if isinstance(own, _LAZY) else own.shape
+    return [f"  {key}: the file has {value.shape} {value.dtype}, the model {shape} {own.dtype}"]
 
 
-class ModuleDict(_Container):
-    """Modules by key."""
+def _put(module: Module, name: str, own: Tensor, value: Any, assign: bool) -> None:
+    """Load one value that fits."""
+    if isinstance(value, _LAZY):
+        return
+    if assign and "." not in name:  # what is in a list is written to
+        value = value if isinstance(value, Tensor) else Tensor(np.asarray(value))
+        if isinstance(own, Parameter):
+            value = value if isinstance(value, Parameter) else Parameter(value)
+            value.requires_grad_(own.requires_grad)
+        setattr(module, name, value)
+        return
+    if isinstance(own, _LAZY):
+        own.materialize(value.shape)
+    with no_grad():
+        own.copy_(value if isinstance(value, Tensor) else Tensor(value))
 
-    def __init__(self, modules: Mapping[str, Module] | None = None):
-        super().__init__()
-        self.update({} if modules is None else modules)
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Add or replace several."""
-        if not isinstance(modules, Mapping):
-            raise ArgumentError(f"ModuleDict: {modules!r:.40} is no dict; pass one of names and modules")
-        for name, module in modules.items():
-            self[name] = module
-
-    def __getitem__(self, key: str) -> Module:
-        return self._items()[key]
-
-    def __setitem__(self, key: str, module: Module) -> None:
-        if not isinstance(key, str) or not key or "." in key:
-            raise ArgumentError(
-                f"ModuleDict: the key {key!r} must be a string without dots; it becomes part of a path"
-            )
-        if hasattr(type(self), key):
-            raise ArgumentError(f"ModuleDict: the key {key!r} is the name of a method; choose another")
-        setattr(self, key, _checked("ModuleDict", module))
-
-    def __delitem__(self, key: str) -> None:
-        delattr(self, key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items())
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._items()
-
-    def keys(self) -> Iterable[str]:
-        """The keys in order of insertion."""
-        return self._items().keys()
-
-    def values(self) -> Iterable[Module]:
-        """The modules in order of insertion."""
-        return self._items().values()
-
-    def items(self) -> Iterable[tuple[str, Module]]:
-        """(key, module) in order of insertion."""
-        return self._items().items()
+def _part_of(module: Module, name: str) -> tuple[Any, Any]:
+    """(dict or list, key) of what is called so: "weight", or "layers.0" in a list."""
+    holder: Any = vars(module)
+    *way, last = name.split(".")
+    for step in way:
+        holder = holder[int(step) if isinstance(holder, (list, tuple)) else step]
+    return holder, int(last) if isinstance(holder, list) else last
