@@ -22,6 +22,8 @@ PARAMETERS = {
     "densenet161": 28_681_000,
     "densenet169": 14_149_480,
     "densenet201": 20_013_928,
+    "fcn_resnet50": 35_322_218,
+    "fcn_resnet101": 54_314_346,
     "mobilenet_v2": 3_504_872,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
@@ -141,10 +143,19 @@ KEYS = {
         "features.norm5.running_var": (1024,),
         "classifier.weight": (1000, 1024),
     },
+    "fcn_resnet50": {
+        "backbone.conv1.weight": (64, 3, 7, 7),
+        "backbone.layer4.2.bn3.bias": (2048,),
+        "classifier.0.weight": (512, 2048, 3, 3),
+        "classifier.1.running_mean": (512,),
+        "classifier.4.weight": (21, 512, 1, 1),
+        "aux_classifier.0.weight": (256, 1024, 3, 3),
+        "aux_classifier.4.bias": (21,),
+    },
 }
 LENGTHS = {
     "alexnet": 16, "vgg11": 22, "vgg16_bn": 97, "resnet18": 122, "resnet50": 320, "mobilenet_v2": 314,
-    "squeezenet1_0": 52, "squeezenet1_1": 52, "densenet121": 727,
+    "squeezenet1_0": 52, "squeezenet1_1": 52, "densenet121": 727, "fcn_resnet50": 334,
 }  # fmt: skip
 
 
@@ -269,10 +280,33 @@ def test_they_learn_eight_images_by_heart(make, shape, rate):
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_dilation_keeps_the_images_of_the_last_stages_large(quick):
+    plain = models.resnet50()
+    spread = models.resnet50(replace_stride_with_dilation=[False, True, True])
+    assert plain.state_dict().keys() == spread.state_dict().keys()
+    body = models.IntermediateLayerGetter(spread, {"layer4": "out"}).eval()
+    with tg.no_grad():
+        assert body(tg.zeros(1, 3, 64, 64))["out"].shape == (1, 2048, 8, 8)
+        body = models.IntermediateLayerGetter(plain, {"layer4": "out", "layer2": "middle"}).eval()
+        shapes = {name: out.shape for name, out in body(tg.zeros(1, 3, 64, 64)).items()}
+    assert shapes == {"middle": (1, 512, 8, 8), "out": (1, 2048, 2, 2)}
+    assert list(body) == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
+
+
 def test_a_unet_scores_every_pixel_of_images_of_any_size():
     model = models.UNet(2, 3, width=4, depth=3)
     for height, width in ((8, 8), (9, 15), (31, 16)):
         assert model(tg.randn(2, 2, height, width)).shape == (2, 3, height, width)
+
+
+def test_fcn_scores_every_pixel(quick):
+    model = models.fcn_resnet50(num_classes=4, aux_loss=True)
+    out = model(tg.rand(2, 3, 33, 40))
+    assert {name: scores.shape for name, scores in out.items()} == {
+        "out": (2, 4, 33, 40),
+        "aux": (2, 4, 33, 40),
+    }
+    assert list(models.fcn_resnet50(num_classes=4).eval()(tg.rand(1, 3, 33, 40))) == ["out"]
 
 
 # --- refused ---------------------------------------------------------------------------------------
@@ -285,11 +319,15 @@ def test_weights_are_refused_before_the_work_with_the_cure(name):
 
 
 def test_nonsense_is_refused():
+    with pytest.raises(ArgumentError, match="weights_backbone='DEFAULT'"):
+        models.fcn_resnet50(weights_backbone="DEFAULT")
     with pytest.raises(ArgumentError, match="version '2' is unknown; use '1_0' or '1_1'"):
         models.SqueezeNet("2")
     with pytest.raises(ArgumentError, match="use Bottleneck"):
         models.resnet18(groups=2)
     with pytest.raises(ArgumentError, match="four stages"):
         models.resnet50(replace_stride_with_dilation=[True])
+    with pytest.raises(ArgumentError, match=r"has layer5; the children of ResNet are conv1, bn1"):
+        models.IntermediateLayerGetter(models.ResNet(models.BasicBlock, (1, 1, 1, 1)), {"layer5": "out"})
     with pytest.raises(TypeError, match="pretrained"):
         models.vgg11(pretrained=True)

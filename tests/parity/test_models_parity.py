@@ -22,7 +22,7 @@ from parity.both import ours, same, theirs  # noqa: E402
 import tinygrad_cnn as tg  # noqa: E402
 
 COVERED: dict[str, set[str]] = {}
-FILES = ("common", "lenet", "alexnet", "vgg", "resnet", "mobilenet", "squeezenet", "densenet", "unet")
+FILES = ("common", "lenet", "alexnet", "vgg", "resnet", "mobilenet", "squeezenet", "densenet", "unet", "fcn")
 IMPORTS = {
     "from .. import nn": "from torch import nn",
     "from ..creation import cat": "from torch import cat",
@@ -86,6 +86,7 @@ SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "squeezenet1_1": ({"num_classes": 5, "dropout": 0.0}, (2, 3, 45, 37)),
     "densenet121": ({"num_classes": 5}, (4, 3, 33, 33)),
     "UNet": ({"in_channels": 2, "num_classes": 3, "width": 8}, (2, 2, 37, 50)),
+    "fcn_resnet50": ({"num_classes": 3, "aux_loss": True}, (2, 3, 33, 33)),
 }
 
 

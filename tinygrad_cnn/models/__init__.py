@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .alexnet import AlexNet, alexnet
 from .densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
+from .fcn import FCN, FCNHead, IntermediateLayerGetter, fcn_resnet50, fcn_resnet101
 from .lenet import LeNet5
 from .mobilenet import InvertedResidual, MobileNetV2, mobilenet_v2
 from .resnet import (
@@ -30,12 +31,15 @@ from .unet import UNet
 from .vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 __all__ = [
+    "FCN",
     "VGG",
     "AlexNet",
     "BasicBlock",
     "Bottleneck",
     "DenseNet",
+    "FCNHead",
     "Fire",
+    "IntermediateLayerGetter",
     "InvertedResidual",
     "LeNet5",
     "MobileNetV2",
@@ -47,6 +51,8 @@ __all__ = [
     "densenet161",
     "densenet169",
     "densenet201",
+    "fcn_resnet50",
+    "fcn_resnet101",
     "mobilenet_v2",
     "resnet18",
     "resnet34",
