@@ -155,6 +155,44 @@ def test_more_epochs_can_be_asked_for_later(tmp_path):
     assert equal(results[0][0], results[1][0]) and results[0][1] == results[1][1]
 
 
+class Count(tg.data.Dataset):
+    """Squares with a random part; knows which were asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, i):
+        self.asked.append(int(i))
+        return i * i + tg.rand(1).item()
+
+
+class Stream(tg.data.IterableDataset):
+    def __iter__(self):
+        return (i + tg.rand(1).item() for i in range(11))
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 4, 9])
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("options", [{}, {"shuffle": True}, {"stream": True}, {"drop_last": True}])
+def test_a_loader_begins_in_the_middle_of_an_epoch(start, workers, options):
+    options = dict(options)
+    data = Stream() if options.pop("stream", False) else Count()
+    loader = DataLoader(data, 3, num_workers=workers, **options)
+    state = tg.get_rng_state()
+    whole = [batch.tolist() for batch in loader]
+    tg.set_rng_state(state)
+    if isinstance(data, Count):
+        data.asked.clear()
+    assert [batch.tolist() for batch in loader.batches(start)] == whole[start:]
+    if isinstance(data, Count):
+        assert len(data.asked) == sum(map(len, whole[start:]))
+    with pytest.raises(ArgumentError, match="start must be an integer of at least 0"):
+        loader.batches(-1)
+
+
 # --- fit -------------------------------------------------------------------------------------------
 
 

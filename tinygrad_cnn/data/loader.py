@@ -186,10 +186,22 @@ class DataLoader:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        return self.batches()
+
+    def batches(self, start: int = 0) -> Iterator[Any]:
+        """One epoch from batch `start` on, as if those before had been taken; only a stream has to make them.
+
+        >>> [x.tolist() for x in DataLoader(range(5), batch_size=2).batches(1)]
+        [[2, 3], [4]]
+        """
+        require_integer("DataLoader", "start", start, 0)
         # one draw an epoch, however many batches are taken of it
         epoch_seed = int(numpy_generator(self.generator).integers(2**63))
         epoch = _Epoch(self, epoch_seed)
-        return epoch.one_by_one() if self.num_workers == 0 else epoch.ahead()
+        if not self._streams:
+            epoch.plan, start = islice(epoch.plan, start, None), 0
+        made = epoch.one_by_one() if self.num_workers == 0 else epoch.ahead()
+        return islice(made, start, None) if start else made
 
 
 class _Epoch:
@@ -208,7 +220,7 @@ class _Epoch:
                 plan = repeat(None)
             else:
                 plan = iter(loader.batch_sampler if self.batched else loader.sampler)
-        self.plan = enumerate(plan)
+        self.plan: Iterator[tuple[int, Any]] = enumerate(plan)
 
     def one_by_one(self) -> Iterator[Any]:
         """The batches, each made when it is asked for."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data import DataLoader
 from ..errors import ArgumentError, DtypeError, GraphError, StateDictError
 from ..nn import Module
 from ..nn.utils import clip_grad_norm_
@@ -202,7 +203,7 @@ class Run:
             for metric in (self.loss, *self.metrics):
                 metric.reset()
         set_dice(self.started, self.loader, self.validation)
-        batches = iter(self.loader)  # draws the order, as it did when the epoch began
+        batches = rest_of_epoch(self.loader, self.batch)  # draws the order as it did when the epoch began
         if self.batch:
             set_dice(now, self.loader, self.validation)
         began = time.perf_counter() - self.seconds
@@ -211,7 +212,7 @@ class Run:
             total=len(self.loader) if hasattr(self.loader, "__len__") else None, leave=False,
             disable=None if self.progress else True,
         ) as bar:  # fmt: skip
-            for batch in islice(batches, self.batch, None):
+            for batch in batches:
                 yield unpacked(batch)
                 self.seconds = time.perf_counter() - began
                 bar.set_postfix_str(f"loss {self.loss.compute():.4f}", refresh=False)
@@ -340,6 +341,13 @@ def restore(modes: list[tuple[Module, bool]]) -> None:
     """Training or evaluation, as it was."""
     for module, training in modes:
         module.training = training
+
+
+def rest_of_epoch(loader: Any, start: int) -> Iterator[Any]:
+    """The batches from number `start` on."""
+    if getattr(type(loader), "__iter__", None) is DataLoader.__iter__:
+        return loader.batches(start)
+    return islice(iter(loader), start, None)
 
 
 def dice(*loaders: Any) -> list[dict[str, Any]]:
