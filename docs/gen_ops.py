@@ -47,25 +47,21 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """MkDocs calls this for every page.
 
-    `<!-- rules: relu conv -->` becomes the rules of these ops, `<!-- activations -->` the layers that are
-    made from a table, where mkdocstrings, which reads the sources, finds no classes.
+    `<!-- rules: relu conv -->` becomes the rules of these ops, `<!-- layers: module -->` the layers that this
+    module makes from a table, where mkdocstrings, which reads the sources, finds no classes.
     """
-    markdown = markdown.replace("<!-- activations -->", activations())
+    markdown = re.sub(r"<!-- layers: ([\w.]+) -->", lambda found: layers(found[1]), markdown)
     return re.sub(r"<!-- rules: ([\w ]+) -->", lambda found: _rules_of(found[1].split()), markdown)
 
 
-def activations() -> str:
-    """Each activation layer with its arguments and its formula."""
-    from tinygrad_cnn import nn
-
+def layers(module: str) -> str:
+    """Each layer that this module makes from a table, with its arguments and its formula."""
     parts = []
-    for name in nn.__all__:
-        layer = getattr(nn, name)
-        if inspect.isclass(layer) and "defaults" in vars(layer):
-            arguments = ", ".join(f"{key}={value!r}" for key, value in layer.defaults.items())
-            parts.append(
-                f"### {name}\n\n```python\n{name}({arguments})\n```\n\n{prose(layer.__doc__ or '')}\n"
-            )
+    for name in importlib.import_module(module).__all__:
+        layer = getattr(importlib.import_module(module), name)
+        if "signature" in vars(layer):
+            arguments = str(layer.signature)
+            parts.append(f"### {name}\n\n```python\n{name}{arguments}\n```\n\n{prose(layer.__doc__ or '')}\n")
     return "\n".join(parts)
 
 

@@ -371,16 +371,23 @@ def per_channel(x):
     return np.array([math.fsum(x[:, c].ravel()) for c in range(x.shape[1])])
 
 
-def unit(x, **attrs):
-    return normalize(x, dim=(0, *range(2, x.ndim)), **attrs)
+def split(x, center):
+    """Groups of channels, of which each has one number in `center`, on an axis of their own."""
+    return x.reshape(x.shape[0], len(center), -1, *x.shape[2:]), (0, *range(2, x.ndim + 1))
+
+
+def unit(x, *, center, **attrs):
+    grouped, dim = split(x, center)
+    return normalize(grouped, dim=dim, center=center, **attrs).reshape(x.shape)
 
 
 def batch_norm(x, w, b, **attrs):
     return unit(x, **attrs) * column(w, x) + column(b, x)
 
 
-def batch_norm_grad(y, x, w, *, sums, **attrs):
-    return column(w, x) * normalize_grad(y, x, dim=(0, *range(2, x.ndim)), **attrs)
+def batch_norm_grad(y, x, w, *, sums, center, **attrs):
+    (wy, dim), (grouped, _) = split(y * column(w, x), center), split(x, center)
+    return normalize_grad(wy, grouped, dim=dim, center=center, **attrs).reshape(x.shape)
 
 
 def normalize_grad(y, x, **attrs):
@@ -482,7 +489,9 @@ REFERENCE = {
     "relu_grad": lambda y, x: np.where(x > 0, y, 0),
     "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
     "prelu": lambda x, w: np.where(x > 0, x, w * x),
-    "elu": lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
+    "elu": lambda x, alpha, scale, pace: scale * np.where(x > 0, x, alpha * (np.exp(pace * x) - 1)),
+    "hardswish": lambda x: np.where(x < -3, 0, np.where(x > 3, x, x * (x + 3) / 6)),
+    "mish": each(lambda v: v * math.tanh(math.log(1 + math.exp(v)))),
     "hardtanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
     "sigmoid": each(lambda v: 1 / (1 + math.exp(-v))),
     "tanh": each(math.tanh),

@@ -47,6 +47,9 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "Tensor": "array node share writes",
         "data": "CIFAR10 CIFAR100 DatasetFolder FakeData FashionMNIST ImageFolder KMNIST MNIST WorkerInfo "
         "download read_idx transforms",
+        "nn": "DiceLoss FocalLoss GeneralizedDiceLoss JaccardLoss TverskyLoss",
+        "nn.functional": "dice_loss focal_loss generalized_dice_loss jaccard_loss "
+        "sigmoid_focal_loss tversky_loss",
     },
     "tests/test_engine.py": {
         "": "autograd enable_grad is_grad_enabled no_grad set_grad_enabled",

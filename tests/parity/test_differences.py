@@ -167,7 +167,8 @@ def dim_is_asked_for() -> None:
         F.softmax(tg.ones(2, 3))
     with pytest.warns(UserWarning, match="Implicit dimension"):
         TF.softmax(torch.ones(2, 3))
-    assert tg.nn.Softmax().dim == -1 and torch.nn.Softmax().dim is None
+    for name in ("Softmax", "Softmin", "LogSoftmax"):
+        assert getattr(tg.nn, name)().dim == -1 and getattr(torch.nn, name)().dim is None
 
 
 def flat_functions_have_no_gradient() -> None:
@@ -227,6 +228,16 @@ def singular_matrices_have_no_gradient() -> None:
     assert not y.grad.numpy().any()  # the derivative is [[4, -2], [-2, 1]]
 
 
+def slopes_are_exact() -> None:
+    for name, options, slope in (("hardsigmoid", {}, 1 / 6), ("celu", {"alpha": 0.3}, np.exp(-1 / 0.3))):
+        found = []
+        for t in (tg, torch):
+            x = t.tensor([-1.0], dtype=t.float64, requires_grad=True)
+            getattr(t.nn.functional, name)(x, **options).backward()
+            found.append(abs(x.grad.item() / slope - 1))
+        assert found[0] < 1e-15 and 1e-9 < found[1] < 1e-6
+
+
 def slope_of_bce_by_the_target() -> None:
     grads = []
     for t in (tg, torch):
@@ -242,6 +253,39 @@ def losses_do_not_broadcast() -> None:
             getattr(F, name)(tg.ones(2, 1), tg.ones(2))
         with pytest.warns(UserWarning, match="broadcasting"):
             getattr(TF, name)(torch.ones(2, 1), torch.ones(2))
+    for name in ("kl_div", "poisson_nll_loss", "hinge_embedding_loss"):
+        with pytest.raises(ShapeError, match="mistake"):
+            getattr(F, name)(tg.ones(2, 1), tg.ones(2))
+        assert getattr(TF, name)(torch.ones(2, 1), torch.ones(2), reduction="none").shape == (2, 2)
+
+
+def soft_margin_is_stable() -> None:
+    assert F.soft_margin_loss(tg.tensor([-200.0]), tg.tensor([1.0])).item() == 200
+    assert TF.soft_margin_loss(torch.tensor([-200.0]), torch.tensor([1.0])).item() == inf
+
+
+def ctc_is_differentiated_as_it_is() -> None:
+    grads = []
+    for t in (tg, torch):
+        x = t.full((1, 2), np.log(0.5), requires_grad=True)  # one step: the loss is -x[0, 1]
+        t.nn.functional.ctc_loss(x, t.tensor([1]), t.tensor(1), t.tensor(1)).backward()
+        grads.append(x.grad.tolist())
+    assert grads[0] == [[0, -1]] and grads[1] == [[pytest.approx(0.5), pytest.approx(-0.5)]]
+
+
+def losses_of_segmentation() -> None:
+    for name in ("dice_loss", "focal_loss", "generalized_dice_loss", "jaccard_loss", "tversky_loss"):
+        module = "".join(word.capitalize() for word in name.split("_"))
+        assert hasattr(F, name) and hasattr(tg.nn, module)
+        assert not hasattr(TF, name) and not hasattr(torch.nn, module)
+
+
+def dropout2d_knows_one_image() -> None:
+    kept = F.dropout2d(tg.ones(100, 2, 2)).array != 0
+    assert (kept == kept[:, :1, :1]).all()
+    with pytest.warns(UserWarning, match=r"interpreted as shape \(N, C, L\)"):
+        other = TF.dropout2d(torch.ones(100, 2, 2)).numpy() != 0
+    assert not (other == other[:, :1, :1]).all()
 
 
 def padding_words() -> None:
@@ -294,6 +338,7 @@ def inplace_changes_nothing() -> None:
     tg.nn.ReLU(inplace=True)(x)
     torch.nn.ReLU(inplace=True)(y)
     assert x.tolist() == [-1] and y.tolist() == [0]
+    assert F.relu_(x) is x and x.tolist() == [0]
 
 
 def lists_hold_modules() -> None:
@@ -497,12 +542,17 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "`softmax` without `dim`": dim_is_asked_for,
     "`sign`": flat_functions_have_no_gradient,
     "`relu` of nan and -0": relu_of_odd_numbers,
+    "`hardsigmoid`, `celu` in float64": slopes_are_exact,
     "`amax`, `amin` of nan": nan_takes_the_gradient_of_extremes,
     "`prod`, `nanmean` of nan": slopes_at_nan,
     "`scatter`, `scatter_reduce`": gradients_of_scatter,
     "`det` of a singular matrix": singular_matrices_have_no_gradient,
     "`binary_cross_entropy`": slope_of_bce_by_the_target,
     "Losses of pairs": losses_do_not_broadcast,
+    "`soft_margin_loss` far out": soft_margin_is_stable,
+    "`ctc_loss` by `log_probs`": ctc_is_differentiated_as_it_is,
+    "Losses of segmentation": losses_of_segmentation,
+    "`dropout2d` of 3 axes": dropout2d_knows_one_image,
     "Padding of convolutions": padding_words,
     "Padding of `max_pool`": padding_of_pools,
     "`interpolate` where a size stays": nearest_goes_back_the_way_it_came,

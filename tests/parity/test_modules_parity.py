@@ -120,6 +120,44 @@ LAYERS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]]]
         ((3,), {"elementwise_affine": False}, (4, 3)),
         (([3],), {"bias": False}, (4, 3)),
     ],
+    "GroupNorm": [
+        ((2, 4), {}, (3, 4)),
+        ((2, 4, 1e-3), {}, (3, 4, 5)),
+        ((1, 4), {"bias": False}, (3, 4, 2, 3)),
+        ((4, 4), {"affine": False}, (3, 4, 2, 3)),
+    ],
+    "InstanceNorm1d": [((3,), {}, (4, 3, 5)), ((3,), {"affine": True}, (3, 5))],
+    "InstanceNorm2d": [
+        ((3,), {"affine": True, "track_running_stats": True}, (2, 3, 4, 4)),
+        ((3, 1e-3, 0.3), {"track_running_stats": True}, (3, 4, 4)),
+        ((3,), {"affine": True, "bias": False, "momentum": 0.5}, (2, 3, 4, 4)),
+    ],
+    "InstanceNorm3d": [((2,), {}, (2, 2, 2, 2, 2)), ((2,), {"affine": True}, (2, 2, 2, 2))],
+    "LocalResponseNorm": [((3,), {}, (2, 4, 3)), ((2, 0.1, 0.5, 2.0), {}, (2, 4, 3, 3))],
+    "RMSNorm": [
+        ((3,), {}, (4, 3)),
+        (((2, 3),), {"eps": 1e-3}, (4, 2, 3)),
+        (([3],), {"elementwise_affine": False}, (4, 3)),
+    ],
+    "ReLU6": [((), {}, (3, 4)), ((True,), {}, (3, 4))],
+    "CELU": [((), {}, (3, 4)), ((0.5,), {}, (3, 4)), ((0.5, True), {}, (3, 4))],
+    "SELU": [((), {}, (3, 4)), ((), {"inplace": True}, (3, 4))],
+    "Mish": [((), {}, (3, 4)), ((), {"inplace": True}, (3, 4))],
+    "Hardswish": [((), {}, (3, 4))],
+    "Hardsigmoid": [((), {}, (3, 4))],
+    "Hardshrink": [((), {}, (3, 4)), ((0.25,), {}, (3, 4))],
+    "Softshrink": [((), {}, (3, 4)), ((), {"lambd": 0.25}, (3, 4))],
+    "Softsign": [((), {}, (3, 4))],
+    "Tanhshrink": [((), {}, (3, 4))],
+    "Threshold": [
+        ((0.1, 20), {}, (3, 4)),
+        ((0.1, 2.0, True), {}, (3, 4)),
+        ((), {"threshold": 0, "value": 0}, (3,)),
+    ],
+    "RReLU": [((0.25, 0.25), {}, (3, 4)), ((), {"lower": 0.5, "upper": 0.5, "inplace": True}, (3, 4))],
+    "GLU": [((), {}, (3, 4)), ((0,), {}, (4, 3))],
+    "Softmin": [((1,), {}, (3, 4)), ((), {"dim": 0}, (3, 4))],
+    "Softmax2d": [((), {}, (2, 3, 4, 4)), ((), {}, (3, 4, 4))],
     "ReLU": [((), {}, (3, 4)), ((), {"inplace": True}, (3, 4))],
     "LeakyReLU": [((), {}, (3, 4)), ((0.2,), {}, (3, 4)), ((0.2, True), {}, (3, 4))],
     "ELU": [((), {}, (3, 4)), ((0.5,), {}, (3, 4))],
@@ -134,6 +172,11 @@ LAYERS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]]]
     "LogSoftmax": [((), {"dim": -1}, (3, 4))],
     "PReLU": [((), {}, (3, 4)), ((4, 0.1), {}, (3, 4, 2))],
     "Dropout": [((0.0,), {}, (3, 4)), ((1.0,), {}, (3, 4))],
+    "Dropout1d": [((0.0,), {}, (3, 4, 2)), ((1.0,), {}, (3, 4))],
+    "Dropout2d": [((0.0, True), {}, (3, 4, 2, 2)), ((1.0,), {}, (3, 4, 2, 2))],
+    "Dropout3d": [((0.0,), {}, (3, 4, 2, 2, 2)), ((1.0,), {"inplace": False}, (3, 4, 2, 2, 2))],
+    "AlphaDropout": [((0.0,), {}, (3, 4)), ((1.0,), {}, (3, 4))],
+    "FeatureAlphaDropout": [((0.0,), {}, (3, 4)), ((1.0,), {}, (3, 4))],
     "Flatten": [((), {}, (2, 3, 4)), ((0, 1), {}, (2, 3, 4)), ((2,), {}, (2, 3, 4))],
     "Unflatten": [((1, (2, 3)), {}, (2, 6)), ((-1, (-1, 2)), {}, (2, 3, 4))],
     "Identity": [((), {}, (2, 3)), ((54,), {"anything": 1}, (2, 3))],
@@ -176,8 +219,9 @@ def same_gradients(mine: Any, wanted: Any, terms: int) -> None:
 def test_layer(name: str, args: Any, options: Any, shape: Any) -> None:
     """Forward, all gradients and buffers, in training (three times) and evaluation, in both dtypes."""
     rng = np.random.default_rng(0)
-    in_place = options.get("inplace") or args[1:2] == (True,)
-    for dtype in ("float32", "float64"):
+    in_place = options.get("inplace") or True in args[-1:]
+    # PyTorch's slope of hardsigmoid is a float32 in float64, too; see test_differences.py
+    for dtype in ("float32",) if name == "Hardsigmoid" else ("float32", "float64"):
         mine, wanted = pair(lambda t: getattr(t.nn, name)(*args, **options), dtype)
         for mode in (True, True, True, False):
             array = rng.standard_normal(shape).astype(dtype)
@@ -195,7 +239,7 @@ def test_layer(name: str, args: Any, options: Any, shape: Any) -> None:
 
 
 # Attributes of PyTorch's layers that no user's code reads.
-INTERNAL = ("training", "transposed", "output_padding", "init", "name")
+INTERNAL = {"training", "transposed", "output_padding", "init", "name", "ReLU6.min_val", "ReLU6.max_val"}
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -209,7 +253,7 @@ def test_layer_looks_alike(name: str, args: Any, options: Any, shape: Any) -> No
     assert [n for n, _ in mine.named_parameters()] == [n for n, _ in wanted.named_parameters()]
     assert [n for n, _ in mine.named_buffers()] == [n for n, _ in wanted.named_buffers()]
     for attribute, value in vars(wanted).items():
-        internal = attribute.startswith("_") or attribute in INTERNAL
+        internal = attribute.startswith("_") or INTERNAL & {attribute, f"{name}.{attribute}"}
         if not internal and isinstance(value, (int, float, str, tuple)):
             assert getattr(mine, attribute) == value, attribute
 
@@ -224,8 +268,10 @@ LEFT_OUT = {
     "max_value": "deprecated; max_val",
 }
 # Signatures that differ otherwise; test_differences.py says why.
-OTHERWISE = {"Softmax", "LogSoftmax", "Sequential", "ModuleList", "Parameter", "Module"}
-OTHERWISE |= {"Sigmoid", "LogSigmoid", "Tanh"}  # which swallow any arguments in PyTorch
+OTHERWISE = {"Softmax", "Softmin", "LogSoftmax", "Sequential", "ModuleList", "Parameter", "Module"}
+OTHERWISE |= {"DiceLoss", "FocalLoss", "GeneralizedDiceLoss", "JaccardLoss", "TverskyLoss"}  # not in PyTorch
+# Which swallow any arguments in PyTorch.
+OTHERWISE |= {"LogSigmoid", "Sigmoid", "Softmax2d", "Softsign", "Tanh", "Tanhshrink"}
 OTHERWISE |= {
     "TransformerDecoderLayer",
     "TransformerEncoderLayer",
@@ -268,25 +314,68 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
     "MSELoss": [{}, {"reduction": "sum"}],
     "L1Loss": [{}, {"reduction": "none"}],
     "SmoothL1Loss": [{}, {"beta": 0.5}],
+    "HuberLoss": [{}, {"delta": 0.25, "reduction": "sum"}],
     "BCELoss": [{}, {"weight": True}],
     "BCEWithLogitsLoss": [{}, {"pos_weight": True, "reduction": "sum"}],
-}
+    "KLDivLoss": [{"reduction": "batchmean"}, {"reduction": "sum", "log_target": True}],
+    "PoissonNLLLoss": [{}, {"log_input": False, "full": True, "eps": 0.1, "reduction": "none"}],
+    "GaussianNLLLoss": [{}, {"full": True, "eps": 0.5, "reduction": "sum"}],
+    "HingeEmbeddingLoss": [{}, {"margin": 0.4, "reduction": "sum"}],
+    "MarginRankingLoss": [{}, {"margin": 0.4, "reduction": "none"}],
+    "SoftMarginLoss": [{}, {"reduction": "sum"}],
+    "MultiLabelSoftMarginLoss": [{}, {"weight": True, "reduction": "none"}],
+    "MultiMarginLoss": [{}, {"p": 2, "margin": 0.3, "weight": True}, {"reduction": "none"}],
+    "MultiLabelMarginLoss": [{}, {"reduction": "none"}],
+    "CosineEmbeddingLoss": [{}, {"margin": 0.5, "reduction": "sum"}],
+    "TripletMarginLoss": [{}, {"margin": 0.3, "p": 3.0, "eps": 1e-3, "swap": True, "reduction": "none"}],
+    "TripletMarginWithDistanceLoss": [
+        {}, {"distance_function": lambda a, b: (a - b).abs().sum(-1), "margin": 0.3, "swap": True},
+    ],
+    "CosineSimilarity": [{}, {"dim": 0, "eps": 1.0}],
+    "PairwiseDistance": [{}, {"p": 1.0, "eps": 1e-3, "keepdim": True}],
+}  # fmt: skip
 LOSS_CASES = [
     pytest.param(name, o, id=f"{name}-{i}") for name, rows in LOSSES.items() for i, o in enumerate(rows)
 ]
+
+
+def like_x(rng: np.random.Generator) -> np.ndarray:
+    return rng.uniform(0, 1, (4, 3))
+
+
+def signs(rng: np.random.Generator) -> np.ndarray:
+    return rng.choice([-1.0, 1.0], (4, 3))
+
+
+def classes_of(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 3, 4)
+
+
+# What a loss is called with after x, if it is not one more array like x.
+TARGETS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], ...]] = {
+    **dict.fromkeys(("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"), (classes_of,)),
+    **dict.fromkeys(("HingeEmbeddingLoss", "SoftMarginLoss"), (signs,)),
+    **dict.fromkeys(
+        ("GaussianNLLLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss"), (like_x, like_x)
+    ),
+    "PoissonNLLLoss": (lambda rng: rng.integers(0, 5, (4, 3)) + 0.0,),
+    "MarginRankingLoss": (like_x, signs),
+    "MultiLabelMarginLoss": (lambda rng: np.array([[0, -1, 1], [2, 1, -1], [-1, 0, 0], [1, 2, 0]]),),
+    "CosineEmbeddingLoss": (like_x, lambda rng: np.array([1.0, -1.0, -1.0, 1.0])),
+}
 
 
 @pytest.mark.parametrize("name, options", LOSS_CASES)
 def test_loss(name: str, options: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(0.1, 0.9, (4, 3))
-    y = rng.integers(0, 3, 4) if name in ("CrossEntropyLoss", "NLLLoss") else rng.uniform(0, 1, (4, 3))
+    others = [make(rng) for make in TARGETS.get(name, (like_x,))]
     weight = rng.uniform(0.5, 2, 3)
     results = []
     for t, make in ((tg, ours), (torch, theirs)):
-        mine = {k: t.tensor(weight) if v is True else v for k, v in options.items()}
+        mine = {k: t.tensor(weight) if v is True and "weight" in k else v for k, v in options.items()}
         criterion, leaf = getattr(t.nn, name)(**mine), make(x, True)
-        loss = criterion(leaf, make(y))
+        loss = criterion(leaf, *map(make, others))
         loss.sum().backward()
         results.append((loss, leaf.grad, repr(criterion), list(criterion.state_dict())))
     (loss, grad, text, keys), (loss_, grad_, text_, keys_) = results

@@ -15,10 +15,11 @@ from ..tensor import Tensor, _number, _tensor
 from . import functional as F
 from . import init
 from .containers import ModuleList
+from .dropout import Dropout
 from .functional.attention import _added, _attention_weights
 from .linear import Linear, new_parameter
 from .module import Module
-from .norm import Dropout, LayerNorm
+from .norm import LayerNorm
 
 __all__ = [
     "MultiheadAttention", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",

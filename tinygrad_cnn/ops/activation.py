@@ -16,12 +16,12 @@ import numpy as np
 from ..kernels import elementwise as kernels
 from ..kernels import special
 from ..op import op, values
-from .elementwise import erf, exp, where
+from .elementwise import clamp, erf, exp, where
 from .reduce import sum
 
 __all__ = [
-    "elu", "gelu", "hardtanh", "leaky_relu", "log_softmax", "prelu", "relu", "relu_grad", "sigmoid", "silu",
-    "softmax", "softplus", "tanh",
+    "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "log_softmax", "mish", "prelu", "relu", "relu_grad",
+    "sigmoid", "silu", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
 
@@ -63,17 +63,25 @@ prelu.vjp(
 
 
 @op(elementwise=True, floating=True)
-def elu(x, *, alpha=1.0):
-    """x for x > 0, else alpha (e^x - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+def elu(x, *, alpha=1.0, scale=1.0, pace=1.0):
+    """scale x for x > 0, else scale alpha (e^(pace x) - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
+    low = np.expm1(np.minimum(x, 0) if pace == 1 else np.minimum(x, 0) * pace)
+    low *= scale * alpha
+    return np.where(x > 0, x if scale == 1 else x * scale, low)
 
 
-elu.vjp(x=lambda g, x, out, alpha: where(g, g * (out + alpha), mask=values(x) > 0))
+def _elu_x(g: Any, x: Any, out: Any, alpha: float, scale: float, pace: float) -> Any:
+    return where(g * scale, g * ((out + scale * alpha) * pace), mask=values(x) > 0)
 
 
-@op(elementwise=True, floating=True)
+elu.vjp(x=_elu_x)
+
+
+@op(elementwise=True)
 def hardtanh(x, *, min_val=-1.0, max_val=1.0):
     """min(max(x, min_val), max_val); the derivative at the bounds is taken as 0."""
+    if x.dtype.kind != "f":
+        min_val, max_val = int(min_val), int(max_val)
     return np.clip(x, min_val, max_val)
 
 
@@ -112,6 +120,40 @@ def _silu_x(g: Any, x: Any) -> Any:
 
 
 silu.vjp(x=_silu_x)
+
+
+@op(elementwise=True, floating=True)
+def hardswish(x):
+    """x min(max(x + 3, 0), 6) / 6: silu of straight lines (Howard et al. 2019, arXiv:1905.02244).
+
+    The derivative is taken as 0 at -3 and as 1 at 3.
+    """
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
+def _hardswish_x(g: Any, x: Any) -> Any:
+    outside = where(g, 0.0, mask=values(x) > 0)
+    return where(g * (x / 3 + 0.5), outside, mask=np.abs(values(x)) < 3)
+
+
+hardswish.vjp(x=_hardswish_x)
+
+
+@op(elementwise=True, floating=True)
+def mish(x):
+    """x tanh(log(1 + e^x)) (Misra 2019, arXiv:1908.08681)."""
+    e = np.exp(np.minimum(x, 40))  # from there on mish is x to all digits
+    n = e * (e + 2)
+    return x * (n / (n + 2))
+
+
+def _mish_x(g: Any, x: Any) -> Any:
+    e = exp(clamp(x, max=40.0))
+    n = e * (e + 2)
+    return g * (n / (n + 2) + x * (e * (e + 1) * 4 / (n + 2) / (n + 2)))
+
+
+mish.vjp(x=_mish_x)
 
 
 @op(elementwise=True, floating=True)

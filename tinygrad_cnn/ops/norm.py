@@ -71,33 +71,44 @@ normalize_grad.vjp(
 
 
 # --- per channel -------------------------------------------------------------------------------------------
-# x is (N, C, ...), and center, rstd, w and b hold one number per channel (axis 1).
+# x is (N, C, ...), w and b hold one number per channel (axis 1), and so do center and rstd; or one number per
+# group of channels that stand side by side and share their statistics.
 
 
 def _others(x: Any) -> tuple[int, ...]:
     return (0, *range(2, len(x.shape)))
 
 
+def _each(v: Any, x: Any) -> Any:
+    """One number per channel of what may be one per group."""
+    return v if len(v) == x.shape[1] else np.repeat(v, x.shape[1] // len(v))
+
+
 @op
 def batch_norm(x, w, b, *, eps, center, rstd):
-    """z w + b with z = (x - mean) / sqrt(variance + eps) of a channel (Ioffe & Szegedy, arXiv:1502.03167)."""
-    return kernels.scale_shift(x, rstd * w, b - center * rstd * w)
+    """z w + b with z = (x - mean) / sqrt(variance + eps) of a channel, or of a group of channels.
+
+    Ioffe & Szegedy 2015, arXiv:1502.03167; Wu & He 2018, arXiv:1803.08494.
+    """
+    scale = _each(rstd, x) * w
+    return kernels.scale_shift(x, scale, b - _each(center, x) * scale)
 
 
 @op
 def batch_norm_sums(y, x, *, eps, center, rstd):
     """Per channel the sum of y, and that of y z: (2, C)."""
     total, dots = kernels.sums_and_dots(y, x)
-    return np.stack([total, (dots - center * total) * rstd]).astype(y.dtype)
+    return np.stack([total, (dots - _each(center, x) * total) * _each(rstd, x)]).astype(y.dtype)
 
 
 @op
 def batch_norm_grad(y, x, w, *, eps, center, rstd, sums):
-    """rstd w (y - mean(y) - z mean(y z)); `sums` are those of `batch_norm_sums`."""
-    mean_y, mean_yz = sums.astype(np.float64) * (x.shape[1] / max(1, x.size))
-    scale = rstd * w
-    slope = scale * rstd * mean_yz
-    return kernels.combine(y, scale, x, -slope, slope * center - scale * mean_y)
+    """rstd (w y - mean(w y) - z mean(w y z)); `sums` are those of `batch_norm_sums`."""
+    of_groups = (sums * w.astype(np.float64)).reshape(2, len(rstd), -1).sum(2)
+    mean_y, mean_yz = (of_groups * (len(rstd) / max(1, x.size))) * rstd
+    slope = rstd * mean_yz
+    shift = slope * center - mean_y
+    return kernels.combine(y, _each(rstd, x) * w, x, -_each(slope, x), _each(shift, x))
 
 
 def _batch_norm(g: Any, x: Any, w: Any, eps: float, center: Any, rstd: Any) -> Any:
@@ -113,16 +124,19 @@ def _batch_norm_sums(g: Any, y: Any, x: Any, eps: float, center: Any, rstd: Any)
 
 
 def _batch_norm_grad(g: Any, y: Any, x: Any, w: Any, eps: float, center: Any, rstd: Any, sums: Any) -> Any:
-    """It is symmetric and linear in y, and linear in w."""
+    """It is J(w y) with J linear and symmetric; by x as for `normalize_grad`, with groups on an axis."""
     statistics = {"eps": eps, "center": center, "rstd": rstd}
     of_g = values(batch_norm_sums(values(g), values(x), **statistics))
-    ones = np.ones_like(values(w))
-    column = (1, -1, *(1,) * (len(x.shape) - 2))
+    jg = batch_norm_grad(g, x, np.ones_like(values(w)), sums=of_g, **statistics)
+    n, c, *size = x.shape
+    split = (n, len(rstd), c // max(1, len(rstd)), *size)
+    alone = (1, -1, *(1,) * (len(split) - 2))
+    wy = y * w.reshape(1, -1, *(1,) * len(size))
     dx = _normalize_grad_x(
-        g, y * w.reshape(column), x, _others(x), eps, center.reshape(column), rstd.reshape(column)
-    )
-    dw = sum(g * batch_norm_grad(y, x, ones, sums=sums, **statistics), dim=_others(x))
-    return batch_norm_grad(g, x, w, sums=of_g, **statistics), dx, dw
+        g.reshape(split), wy.reshape(split), x.reshape(split), (0, *range(2, len(split))), eps,
+        center.reshape(alone), rstd.reshape(alone),
+    ).reshape(x.shape)  # fmt: skip
+    return jg * w.reshape(1, -1, *(1,) * len(size)), dx, sum(jg * y, dim=_others(x))
 
 
 batch_norm.vjp(_batch_norm)

@@ -439,23 +439,32 @@ def normalized(draw: st.DrawFn, incoming: bool = False) -> Any:
 
 @st.composite
 def per_channel(draw: st.DrawFn, *roles: str, normalizes: bool = True) -> Any:
-    """Images x, gradients y of their shape, and vectors of one number per channel."""
-    x = draw(arrays(shapes(min_dims=2, max_dims=4, min_side=1)))
+    """Images x, gradients y of their shape, and vectors of one number per channel.
+
+    Statistics are those of single channels, or of groups of channels.
+    """
+    n, groups, *size = draw(shapes(min_dims=2, max_dims=4, min_side=1))
+    each = draw(st.integers(1, 2)) if normalizes else 1
+    x = draw(arrays((n, groups * each, *size)))
     shape = {"x": x.shape, "y": x.shape}
     inputs = [x if role == "x" else draw(arrays(shape.get(role, x.shape[1:2]))) for role in roles]
     at, eps = roles.index("x"), 0.1
-    axes = (0, *range(2, x.ndim))
+    axes = (0, 2, *range(3, x.ndim + 1))
+
+    def grouped(x: Any) -> Any:
+        return x.reshape(n, groups, each, *size)
 
     def center(*inputs: Any) -> Any:
-        return inputs[at].mean(axes, dtype=np.float64)
+        return grouped(inputs[at]).mean(axes, dtype=np.float64)
 
     def rstd(*inputs: Any) -> Any:
-        return 1 / np.sqrt(inputs[at].var(axes, dtype=np.float64) + eps)
+        return 1 / np.sqrt(grouped(inputs[at]).var(axes, dtype=np.float64) + eps)
 
     def sums(y: Any, x: Any, *rest: Any) -> Any:
-        column = (-1, *(1,) * (x.ndim - 2))
-        z = (x - center(y, x).reshape(column)) * rstd(y, x).reshape(column)
-        return np.stack([y.sum(axes), (y * z).sum(axes)]).astype(y.dtype)
+        column, others = (-1, *(1,) * len(size)), (0, *range(2, x.ndim))
+        z = x - center(y, x).repeat(each).reshape(column)
+        z = z * rstd(y, x).repeat(each).reshape(column)
+        return np.stack([y.sum(others), (y * z).sum(others)]).astype(y.dtype)
 
     if not normalizes:  # by anything but its own statistics
         return tuple(inputs), {name: draw(arrays(x.shape[1:2])) for name in ("center", "rstd")}
@@ -575,11 +584,18 @@ _calls: dict[str, Strategy] = {
     "relu_grad": broadcast(normal, off_zero, number=False),
     "leaky_relu": unary(off_zero, negative_slope=st.sampled_from((0.01, 0.3))),
     "prelu": broadcast(off_zero, normal, number=False),
-    "elu": unary(off_zero, alpha=st.sampled_from((1.0, 0.5))),
+    "elu": unary(
+        off_zero,
+        alpha=st.sampled_from((1.0, 0.5)),
+        scale=st.sampled_from((1.0, 1.5)),
+        pace=st.sampled_from((1.0, 2.0)),
+    ),
+    "hardswish": unary(away_from(-3.0, 3.0)),
     "hardtanh": unary(away_from(-1.0, 0.5), min_val=st.just(-1.0), max_val=st.just(0.5)),
     "sigmoid": unary(),
     "tanh": unary(),
     "silu": unary(),
+    "mish": unary(),
     "softplus": unary(
         away_from(0.5, 1.0), beta=st.sampled_from((1.0, 2.0)), threshold=st.sampled_from((20.0, 1.0))
     ),

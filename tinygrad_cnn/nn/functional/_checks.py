@@ -1,8 +1,10 @@
-"""What the functions ask of their tensors before any work."""
+"""What the functions ask of their tensors before any work, and what several of them do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+import numpy as np
 
 from ...errors import DtypeError, ShapeError
 from ...tensor import Tensor, _tensor
@@ -29,6 +31,11 @@ def _check_dtypes(op: str, **tensors: Tensor | None) -> None:
 def _with_batch(x: Tensor, axes: int, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Lend a single image (c, *size) the axis n."""
     return function(x.unsqueeze(0)).squeeze(0) if x.ndim == axes + 1 else function(x)
+
+
+def _at_least(x: Tensor, least: float) -> Tensor:
+    """max(x, least), but with the derivative 1 below as well."""
+    return x + Tensor(np.asarray(np.maximum(least - x.array, 0), x.dtype))
 
 
 def _check_bias(name: str, b: Tensor, outputs: int) -> None:

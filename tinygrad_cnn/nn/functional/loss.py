@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,20 @@ import numpy as np
 from ...errors import ArgumentError, DtypeError, ShapeError
 from ...ops import elementwise, loss, shape
 from ...tensor import Tensor, _floating, _number, _tensor
+from ._checks import _at_least
 from .activation import softplus
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "gaussian_nll_loss",
+    "huber_loss",
+    "kl_div",
     "l1_loss",
     "mse_loss",
     "nll_loss",
+    "poisson_nll_loss",
     "smooth_l1_loss",
 ]
 
@@ -156,25 +162,70 @@ def _nll(
     return _reduce(name, losses, reduction)
 
 
-def _pair(name: str, input: Tensor, target: Tensor) -> None:
-    if _tensor(name, input).shape != _tensor(name, target, "target").shape:
-        raise ShapeError(
-            f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly "
-            "always a mistake "
-            "(reshape or squeeze one of them)"
-        )
+# --- losses of pairs ---------------------------------------------------------------------------------------
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """(x - target)^2; both of one shape."""
+def _pair(name: str, input: Tensor, *targets: Tensor) -> None:
+    """All of one shape."""
+    for target in targets:
+        if _tensor(name, input).shape != _tensor(name, target, "target").shape:
+            raise ShapeError(
+                f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly "
+                "always a mistake "
+                "(reshape or squeeze one of them)"
+            )
+
+
+def _weighted(name: str, losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """With one weight for each loss, "mean" is the weighted mean."""
+    if weight is None:
+        return _reduce(name, losses, reduction)
+    _check_weights(name, losses, weight)
+    total = _reduce(name, losses * weight, "sum" if reduction == "mean" else reduction)
+    return total / weight.sum() if reduction == "mean" else total
+
+
+def _check_weights(name: str, losses: Tensor, weight: Tensor) -> None:
+    if _tensor(name, weight, "weight").shape != losses.shape:
+        raise ShapeError(f"{name}: weight {weight.shape} must have the shape of x {losses.shape}")
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """(x - target)^2; both of one shape, and so are weights, by whose sum the weighted mean is divided."""
     _pair("mse_loss", input, target)
-    return _reduce("mse_loss", (input - target).square(), reduction)
+    return _weighted("mse_loss", (input - target).square(), weight, reduction)
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """|x - target|; both of one shape."""
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """|x - target|; both of one shape, and so are weights, by whose sum the weighted mean is divided."""
     _pair("l1_loss", input, target)
-    return _reduce("l1_loss", (input - target).abs(), reduction)
+    return _weighted("l1_loss", (input - target).abs(), weight, reduction)
+
+
+def _bent(input: Tensor, target: Tensor, bend: float) -> Tensor:
+    """d^2 / 2 for d = |x - target| < bend, else bend (d - bend / 2)."""
+    difference = input - target
+    distance = difference.abs()
+    return elementwise.where(
+        difference * difference * 0.5, distance * bend - 0.5 * bend * bend, mask=distance.array < bend
+    )
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """d^2 / 2 for d = |x - target| < delta, else delta (d - delta / 2) (Huber 1964).
+
+    With weights "mean" is the plain mean of the weighted losses, unlike in `mse_loss`; so it is in PyTorch.
+    """
+    _pair("huber_loss", input, target)
+    if _number("huber_loss", "delta", delta, 0) == 0:
+        raise ArgumentError("huber_loss: delta must be more than 0; use l1_loss for an edge at 0")
+    losses = _bent(input, target, delta)
+    if weight is not None:
+        _check_weights("huber_loss", losses, weight)
+        losses = losses * weight
+    return _reduce("huber_loss", losses, reduction)
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -182,12 +233,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     _pair("smooth_l1_loss", input, target)
     if _number("smooth_l1_loss", "beta", beta, 0) == 0:
         return l1_loss(input, target, reduction)
-    difference = input - target
-    distance = difference.abs()
-    near = elementwise.where(
-        difference * difference * (0.5 / beta), distance - 0.5 * beta, mask=distance.array < beta
-    )
-    return _reduce("smooth_l1_loss", near, reduction)
+    return _reduce("smooth_l1_loss", _bent(input, target, beta) / beta, reduction)
 
 
 def binary_cross_entropy(
@@ -226,3 +272,81 @@ def binary_cross_entropy_with_logits(
     return _reduce(
         "binary_cross_entropy_with_logits", losses if weight is None else losses * weight, reduction
     )
+
+
+def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """target (log target - x) for log-probabilities x; `log_target`: the targets are logarithms as well.
+
+    "mean" divides by the number of elements, as in PyTorch; "batchmean" by that of rows, which gives the
+    divergence of Kullback & Leibler (1951).
+
+    >>> import tinygrad_cnn as tg
+    >>> p = tg.tensor([[0.25, 0.75]])
+    >>> kl_div(p.flip(1).log(), p, reduction="batchmean")
+    tensor(0.5493)
+    """
+    _pair("kl_div", input, target)
+    if log_target:
+        losses = target.exp() * (target - input)
+    else:  # 0 log 0 is 0
+        losses = target * elementwise.where(target, 1.0, mask=target.array != 0).log() - target * input
+    if reduction != "batchmean":
+        return _reduce("kl_div", losses, reduction)
+    return losses.sum() / input.shape[0] if input.ndim and input.shape[0] else losses.mean()
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Tensor:
+    """e^x - target x for counts whose expected number is e^x; x - target log(x + eps) without `log_input`.
+
+    `full` adds Stirling's approximation of log(target!) where the target is above 1.
+    """
+    name = "poisson_nll_loss"
+    _pair(name, input, target)
+    _number(name, "eps", eps)
+    losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    if full:
+        many = target.array > 1
+        t = elementwise.where(target, 1.0, mask=many)
+        stirling = t * t.log() - t + (t * (2 * math.pi)).log() * 0.5
+        losses = losses + elementwise.where(stirling, 0.0, mask=many)
+    return _reduce(name, losses, reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """(log v + (x - target)^2 / v) / 2 for targets that are normal around x with variance v (at least eps).
+
+    `var` has the shape of x, lacks the last axis or has 1 for one axis, or is a number; a variance below eps
+    has the gradient of one at eps.  `full` adds the constant log(2 pi) / 2.  Nix & Weigend 1994.
+    """
+    name = "gaussian_nll_loss"
+    _pair(name, input, target)
+    _number(name, "eps", eps)
+    if isinstance(var, Real):
+        var = Tensor(np.full(input.shape, var, input.dtype))
+    v = _tensor(name, var, "var")
+    if v.shape != input.shape:
+        if v.shape == input.shape[:-1]:
+            v = v.unsqueeze(-1)
+        elif v.ndim != input.ndim or [n for m, n in zip(input.shape, v.shape, strict=True) if m != n] != [1]:
+            raise ShapeError(
+                f"{name}: var {v.shape} for x {input.shape}; it needs that shape, or 1 for one of the axes"
+            )
+    if (v.array < 0).any():
+        raise ArgumentError(f"{name}: var holds {v.array.min():g}; a variance is not negative")
+    v = _at_least(v, eps)
+    losses = (v.log() + (input - target).square() / v) * 0.5
+    return _reduce(name, losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)

@@ -1,19 +1,29 @@
-"""Normalization: by the statistics of a batch, or of each image."""
+"""Normalization: by the statistics of a batch, of each image, or of neighbours."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
+from ...geometry import _int
 from ...kernels import norm as norm_kernels
 from ...kernels.runtime import quietly
 from ...ops import norm
 from ...tensor import Tensor, _floating, _number, _sizes
 from ._checks import _check_dtypes
+from .pooling import avg_pool2d
 
-__all__ = ["batch_norm", "layer_norm"]
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
+]
 
 
 @quietly
@@ -52,19 +62,9 @@ def batch_norm(
 
     Raises ArgumentError in training for one value per channel, whose variance would be 0.
     """
-    _check_dtypes("batch_norm", x=input, weight=weight, bias=bias)
-    _number("batch_norm", "eps", eps, 0)
     _number("batch_norm", "momentum", momentum)
-    if input.ndim < 2:
-        raise ShapeError(f"batch_norm: x {input.shape} needs at least 2 axes, (n, c, ...)")
-    channels = input.shape[1]
-    parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, part in parts.items():
-        if part is not None and _floating("batch_norm", part, name).shape != (channels,):
-            raise ShapeError(
-                f"batch_norm: x {input.shape} has {channels} channels, {name} has shape {part.shape}; "
-                f"use num_features={channels}"
-            )
+    stats = {"running_mean": running_mean, "running_var": running_var}
+    channels = _check_channels("batch_norm", input, eps, weight, bias, "num_features", **stats)
     w = np.ones(channels, input.dtype) if weight is None else weight
     b = np.zeros(channels, input.dtype) if bias is None else bias
     if training:
@@ -92,10 +92,158 @@ def batch_norm(
 _channel_moments = quietly(norm_kernels.moments)
 
 
+def _check_channels(
+    op: str, x: Tensor, eps: Any, weight: Any, bias: Any, option: str, **more: Tensor | None
+) -> int:
+    """The number of channels of x, of which each of these holds one number."""
+    _check_dtypes(op, x=x, weight=weight, bias=bias)
+    _number(op, "eps", eps, 0)
+    if x.ndim < 2:
+        raise ShapeError(f"{op}: x {x.shape} needs at least 2 axes, (n, c, ...)")
+    channels = x.shape[1]
+    for name, part in {**more, "weight": weight, "bias": bias}.items():
+        if part is not None and _floating(op, part, name).shape != (channels,):
+            raise ShapeError(
+                f"{op}: x {x.shape} has {channels} channels, {name} has shape {part.shape}; "
+                f"use {option}={channels}"
+            )
+    return channels
+
+
 @quietly
 def _move(running: Tensor, towards: np.ndarray, momentum: float) -> None:
     array = running._writable()
     array += momentum * (towards.reshape(array.shape) - array)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) over each group of channels of each image, times w plus b per channel.
+
+    Wu & He 2018, arXiv:1803.08494.
+
+    >>> import tinygrad_cnn as tg
+    >>> group_norm(tg.tensor([[0.0, 2.0, 5.0, 9.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
+    channels = _check_channels("group_norm", input, eps, weight, bias, "num_channels")
+    groups = _int("group_norm", "num_groups", num_groups)
+    if channels % groups:
+        raise ShapeError(
+            f"group_norm: {groups} groups cannot share the {channels} channels of x {input.shape}"
+        )
+    _more_than_one("group_norm", input, input.numel() // groups)
+    return _of_images(input, weight, bias, eps, *_image_moments(input, groups)) if input.numel() else input
+
+
+def _image_moments(x: Tensor, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance of each group of channels of each image: (n groups,), (n groups,)."""
+    return _channel_moments(x.array.reshape(1, x.shape[0] * groups, -1))
+
+
+def _of_images(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    center: np.ndarray,
+    variance: np.ndarray,
+) -> Tensor:
+    """Batch norm of one image with the channels of all."""
+    images, channels = x.shape[:2]
+    w, b = (
+        np.full(images * channels, number, x.dtype)
+        if part is None
+        else part.expand(images, channels).reshape(-1)
+        for part, number in ((weight, 1), (bias, 0))
+    )
+    rows = x.reshape(1, images * channels, -1)
+    rstd = _rstd(variance, eps, np.dtype(np.float64))
+    return norm.batch_norm(rows, w, b, eps=eps, center=center, rstd=rstd).reshape(x.shape)
+
+
+def _more_than_one(op: str, x: Tensor, count: int) -> None:
+    if count == 1:
+        raise ArgumentError(
+            f"{op}: there must be more than one value to average, x is {x.shape}; use larger images"
+        )
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) over each channel of each image (n, c, *size), times w plus b per channel.
+
+    Running statistics, if given, move towards the average of the images' (the variance as the unbiased
+    one) by `momentum`; with use_input_stats=False they are used instead.  Ulyanov et al. 2016,
+    arXiv:1607.08022.
+    """
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ArgumentError("instance_norm: without running statistics pass use_input_stats=True")
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    _number("instance_norm", "momentum", momentum)
+    stats = {"running_mean": running_mean, "running_var": running_var}
+    channels = _check_channels("instance_norm", input, eps, weight, bias, "num_features", **stats)
+    images, count = input.shape[0], math.prod(input.shape[2:])
+    _more_than_one("instance_norm", input, count)
+    if not input.numel():
+        return input
+    center, variance = _image_moments(input, channels)
+    if running_mean is not None and running_var is not None:
+        unbiased = variance * (count / (count - 1))
+        _move(running_mean, center.reshape(images, channels).mean(0), momentum)
+        _move(running_var, unbiased.reshape(images, channels).mean(0), momentum)
+    return _of_images(input, weight, bias, eps, center, variance)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha mean(x^2))^beta with the mean over `size` neighbouring channels, zeros beyond them.
+
+    Krizhevsky et al. 2012.
+    """
+    name = "local_response_norm"
+    size = _int(name, "size", size)
+    for option, value in {"alpha": alpha, "beta": beta, "k": k}.items():
+        _number(name, option, value)
+    if _floating(name, input).ndim < 3:
+        raise ShapeError(f"{name}: x {input.shape} needs at least 3 axes, (n, c, *size)")
+    if not input.numel():
+        return input
+    images, channels = input.shape[:2]
+    squares = input.square().reshape(images, 1, channels, -1)
+    around = (size // 2, (size - 1) // 2), (0, 0)
+    power = avg_pool2d(squares, (size, 1), 1, around).reshape(input.shape)
+    return input / (power * alpha + k) ** beta
+
+
+def _check_last_axes(op: str, x: Tensor, shape: Any, **parts: Tensor | None) -> tuple[int, ...]:
+    """The last axes of x, which must have these sizes, as must the parts."""
+    wanted = _sizes(op, (shape,))
+    _check_dtypes(op, x=x, **parts)
+    if not wanted or x.shape[-len(wanted) :] != wanted:
+        raise ShapeError(
+            f"{op}: x {x.shape} must end in normalized_shape {wanted}; "
+            f"with this x use {x.shape[-len(wanted) :]}"
+        )
+    for name, part in parts.items():
+        if part is not None and part.shape != wanted:
+            raise ShapeError(f"{op}: {name} {part.shape} must have the normalized shape {wanted}")
+    return tuple(range(x.ndim - len(wanted), x.ndim))
 
 
 def layer_norm(
@@ -109,18 +257,21 @@ def layer_norm(
 
     Ba et al. 2016, arXiv:1607.06450.
     """
-    wanted = _sizes("layer_norm", (normalized_shape,))
-    _check_dtypes("layer_norm", x=input, weight=weight, bias=bias)
     _number("layer_norm", "eps", eps, 0)
-    if not wanted or input.shape[-len(wanted) :] != wanted:
-        raise ShapeError(
-            f"layer_norm: x {input.shape} must end in normalized_shape {wanted}; "
-            f"with this x use {input.shape[-len(wanted) :]}"
-        )
-    for name, part in {"weight": weight, "bias": bias}.items():
-        if part is not None and part.shape != wanted:
-            raise ShapeError(f"layer_norm: {name} {part.shape} must have the normalized shape {wanted}")
-    dim = tuple(range(input.ndim - len(wanted), input.ndim))
+    dim = _check_last_axes("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     out = _normalize(input, dim, eps, _moments(input.array, dim)) if input.numel() else input
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) w over the last axes, which must be `normalized_shape`.
+
+    eps is the dtype's spacing at 1 by default.  Zhang & Sennrich 2019, arXiv:1910.07467.
+    """
+    dim = _check_last_axes("rms_norm", input, normalized_shape, weight=weight)
+    eps = float(np.finfo(input.dtype).eps) if eps is None else _number("rms_norm", "eps", eps, 0)
+    out = input * (input.square().mean(dim, keepdim=True) + eps) ** -0.5 if input.numel() else input
+    return out if weight is None else out * weight
