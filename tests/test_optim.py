@@ -18,6 +18,7 @@ from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeErro
 from tinygrad_cnn.nn import utils
 from tinygrad_cnn.optim import (
     ASGD,
+    LBFGS,
     SGD,
     Adadelta,
     Adafactor,
@@ -207,6 +208,30 @@ def test_parameters_may_have_names():
         SGD([("a", params[0]), params[1]])
 
 
+def test_lbfgs_finds_the_minimum_of_a_valley():
+    w = Parameter(tensor([-1.2, 1.0], dtype=np.float64))
+    optimizer = LBFGS([w], max_iter=100, tolerance_change=0, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        a, b = w[0], w[1]
+        loss = (b - a * a) * (b - a * a) * 100.0 + (1.0 - a) * (1.0 - a)
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == pytest.approx(24.2)
+    np.testing.assert_allclose(w.array, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "state, message",
+    [({"n_iter": 1, "d": np.zeros(3)}, "none of 2 numbers"), ({"step": 1}, "load the same model")],
+)
+def test_a_state_that_lbfgs_did_not_save(state, message):
+    with pytest.raises(StateDictError, match=message):
+        LBFGS([zeros(2)]).load_state_dict({"state": {0: state}, "param_groups": [{"params": [0]}]})
+
+
 def test_closures_run_with_recording_on():
     (w,) = parameters([(2,)], np.float32, 0)
     optimizer = SGD([w], lr=0.1)
@@ -294,6 +319,38 @@ def test_a_resumed_run_is_the_same_bit_for_bit(folder, make, name, shapes, dtype
     assert optimizer.param_groups[1]["name"] == "rest"
     run(others, optimizer, schedule, range(3, 9))
     assert identical(values(params), values(others))
+
+
+@given(
+    shapes, floats, seeds, st.sampled_from([None, "strong_wolfe"]), st.sampled_from([".npz", ".safetensors"])
+)
+def test_lbfgs_resumes_bit_for_bit(folder, shape, dtype, seed, search, suffix):
+    def build():
+        params = parameters([shape, (2,)], dtype, seed)
+        return params, LBFGS(params, 0.5, 3, history_size=4, line_search_fn=search)
+
+    def run(params, optimizer, steps):
+        def closure():
+            optimizer.zero_grad()
+            loss = sum((p * p * p * p + (p - 1.0) * (p - 1.0)).sum() for p in params)
+            loss.backward()
+            return loss
+
+        return [optimizer.step(closure).item() for _ in range(steps)]
+
+    params, optimizer = build()
+    first = run(params, optimizer, 3)
+    save({"params": values(params), "o": optimizer.state_dict()}, folder / f"lbfgs{suffix}")
+    saved = load(folder / f"lbfgs{suffix}")
+    wanted = run(params, optimizer, 3)
+    assert wanted[-1] < first[0]
+
+    others, optimizer = build()
+    for p, value in zip(others, saved["params"], strict=True):
+        p._writable()[...] = value.array
+    optimizer.load_state_dict(saved["o"])
+    assert run(others, optimizer, 3) == wanted and identical(values(params), values(others))
+    assert others[0].dtype == dtype
 
 
 @pytest.mark.parametrize("name", MATRICES)
@@ -415,6 +472,12 @@ w = zeros(2, requires_grad=True)
         (lambda: Adam([w], lr=(1, 2)), ArgumentError, r"lr is \(1, 2\); it must be one number"),
         (lambda: Adam([w], eps=-1), ArgumentError, "eps is -1"),
         (lambda: AdamW([w], weight_decay=-1), ArgumentError, "AdamW: weight_decay is -1"),
+        (lambda: LBFGS([w], max_iter=0), ArgumentError, "max_iter is 0; it must be a positive integer"),
+        (lambda: LBFGS([w], line_search_fn="x"), ArgumentError, "it must be None or 'strong_wolfe'"),
+        (lambda: LBFGS([w]).add_param_group({"params": zeros(1)}), ArgumentError, "in one group"),
+        (lambda: Muon([zeros(1, 1)], ns_steps=100), ArgumentError, "ns_steps is 100; it must be an integer"),
+        (lambda: Adam([w], capturable=True), ArgumentError, "no graph on a GPU .* so leave it False"),
+        (lambda: Adam([w], lr="1"), ArgumentError, "lr is '1'; it must be a finite number"),
         (lambda: Adadelta([w], rho=1.5), ArgumentError, "rho is 1.5; it must be a number from 0 to 1"),
         (lambda: lr_scheduler.StepLR(w, 3), ArgumentError, "Tensor is no Optimizer"),
         (lambda: lr_scheduler.StepLR(SGD([w]), 0), ArgumentError, "step_size is 0; it must be a positive"),

@@ -181,7 +181,89 @@ def test_training_taken_over_from_pytorch_and_given_back(kind, data):
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+lbfgs = options(
+    lr=st.sampled_from([1.0, 0.3]), max_iter=st.integers(1, 8), max_eval=st.sampled_from([None, 1, 2, 5]),
+    tolerance_grad=st.sampled_from([1e-7, 0.3]), tolerance_change=st.sampled_from([1e-9, 1e-2]),
+    history_size=st.sampled_from([1, 3, 100]), line_search_fn=st.sampled_from([None, "strong_wolfe"]),
+)  # fmt: skip
+
+
+class Minimum:
+    """A few steps of LBFGS down a valley, in one library."""
+
+    def __init__(self, library, make, options, seed):
+        rng = np.random.default_rng(seed)
+        self.x, self.y, idle = (make(rng.standard_normal(shape)) for shape in ((2, 3), (), (2,)))
+        self.matrix, self.losses = make(rng.standard_normal((4, 2))), []
+        params = [self.x, self.y, idle]
+        for p in params:
+            p.requires_grad_(True)
+        self.optimizer = library.LBFGS(params, **options)
+
+    def closure(self):
+        self.optimizer.zero_grad()
+        z = self.matrix @ self.x
+        loss = ((z * z - self.y) ** 2).sum() * 0.1 + (self.x * self.x).sum() * 0.5 + self.y * self.y
+        loss.backward()
+        self.losses.append(loss.item())
+        return loss
+
+    def step(self, count):
+        return [self.optimizer.step(self.closure).item() for _ in range(count)]
+
+
+def minimize(options, seed):
+    return (
+        Minimum(optim, lambda a: Tensor(np.array(a)), options, seed),
+        Minimum(torch.optim, lambda a: torch.tensor(a), options, seed),
+    )
+
+
+def same_path(ours, theirs):
+    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=1e-6, atol=1e-12)  # of every trial
+    np.testing.assert_allclose(ours.x.numpy(), theirs.x.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@few
+@given(lbfgs, seeds)
+def test_lbfgs(options, seed):
+    ours, theirs = minimize(options, seed)
+    np.testing.assert_allclose(ours.step(4), theirs.step(4), rtol=1e-6)
+    same_path(ours, theirs)
+
+
+@few
+@given(lbfgs, seeds)
+def test_lbfgs_taken_over_and_given_back(options, seed):
+    ours, theirs = minimize(options, seed)
+    ours.step(2), theirs.step(2)
+    state = theirs.optimizer.state_dict()
+    ours.optimizer = optim.LBFGS(ours.optimizer.param_groups[0]["params"])
+    ours.optimizer.load_state_dict(state)
+    assert set(ours.optimizer.state_dict()["state"][0]) == set(state["state"][0]) - {"al"}
+    ours.step(1), theirs.step(1)
+
+    state = ours.optimizer.state_dict()
+    tensors = {n: torch.tensor(v) for n, v in state["state"][0].items() if isinstance(v, np.ndarray)}
+    lists = {
+        n: [torch.tensor(v) for v in state["state"][0].get(n, ())] for n in ("old_dirs", "old_stps", "ro")
+    }
+    state["state"][0].update(tensors, **lists)
+    theirs.optimizer = torch.optim.LBFGS(theirs.optimizer.param_groups[0]["params"])
+    theirs.optimizer.load_state_dict(state)
+    ours.step(1), theirs.step(1)
+    same_path(ours, theirs)
+
+
+def test_lbfgs_wants_one_group_and_a_closure():
+    for library, x in ((optim, zeros(1)), (torch.optim, torch.zeros(1))):
+        with pytest.raises(ValueError, match="group"):
+            library.LBFGS([{"params": [x]}, {"params": [x + 1]}])
+        with pytest.raises((TypeError, Error), match="closure"):
+            library.LBFGS([x]).step()
+
+
+@pytest.mark.parametrize("kind", [*OPTIONS, "LBFGS"])
 def test_names_order_and_defaults_of_the_arguments(kind):
     ours, theirs = (
         [(p.name, p.kind, p.default) for p in inspect.signature(getattr(library, kind)).parameters.values()]
@@ -190,7 +272,7 @@ def test_names_order_and_defaults_of_the_arguments(kind):
     assert ours == theirs
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("kind", [*OPTIONS, "LBFGS"])
 def test_defaults_of_the_groups(kind):
     ours, theirs = (
         getattr(library, kind)([x]).param_groups[0]
@@ -239,6 +321,7 @@ REFUSED = {
     "Adam": [*bad_moments, *both],
     "AdamW": [*bad_moments, *both],
     "Adamax": bad_moments,
+    "LBFGS": [rate],
     "Muon": [rate, decay, {"momentum": -0.1}, {"adjust_lr_fn": "other"}],
     "NAdam": [*bad_moments, {"momentum_decay": -0.1}],
     "RAdam": bad_moments,
@@ -333,4 +416,4 @@ def test_clipping_by_norm(shapes, dtype, seed, norm_type, max_norm, factor):
         np.testing.assert_allclose(p.grad.array, t.grad.numpy(), **close)
 
 
-COVERED = {"nn.utils": {"clip_grad_norm_"}, "optim": {*OPTIONS, "Optimizer"}}
+COVERED = {"nn.utils": {"clip_grad_norm_"}, "optim": {*OPTIONS, "LBFGS", "Optimizer"}}

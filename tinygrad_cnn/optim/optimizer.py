@@ -138,9 +138,11 @@ class Optimizer:
                 self._check_options(group)
             for p in group["params"]:
                 if p.grad is not None:
-                    self._step_one(p, p.grad.array, group)
+                    self._step_one(p, group)
 
-    def _step_one(self, p: Tensor, g: np.ndarray, group: dict[str, Any]) -> None:
+    def _checked_gradient(self, p: Tensor) -> np.ndarray:
+        assert p.grad is not None
+        g = p.grad.array
         if g.shape != p.shape:
             raise ShapeError(
                 f"{self._name}: a gradient {g.shape} for a parameter {p.shape}; the shapes must be equal"
@@ -150,6 +152,10 @@ class Optimizer:
                 f"{self._name}: a {g.dtype} gradient for a {p.dtype} parameter {p.shape}; "
                 "call zero_grad() after the dtype of the model has changed"
             )
+        return g
+
+    def _step_one(self, p: Tensor, group: dict[str, Any]) -> None:
+        g = self._checked_gradient(p)
         state = self.state[p]
         for name, value in state.items() if self.keeps else ():
             if name not in self.numbers and (
@@ -456,4 +462,6 @@ def average_squares(v: np.ndarray, g: np.ndarray, beta: float, a: np.ndarray) ->
 
 
 def _copied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copied(v) for v in value]
     return np.array(value) if isinstance(value, (np.ndarray, Tensor)) else value
