@@ -299,8 +299,8 @@ def test_adjustments_are_near_pillows(name, h, w, factor, seed):
     x = random_images(3, h, w, seed=seed, dtype=np.uint8)
     Enhance, levels = ENHANCED[name]
     wanted = pixels(Enhance(pillow_of(x)).enhance(factor))
-    # the gray one's difference counts (1 - factor) times; fractions are cut off here and there
-    near(getattr(F, f"adjust_{name}")(x, factor).array, wanted, 1 + levels * abs(1 - factor))
+    # the gray one's difference counts |1 - factor| times, and at the end fractions are cut off
+    near(getattr(F, f"adjust_{name}")(x, factor).array, wanted, 1 + levels * max(1, abs(1 - factor)))
 
 
 @given(st.integers(1, 12), st.integers(1, 12), seeds)

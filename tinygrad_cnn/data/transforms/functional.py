@@ -393,7 +393,6 @@ def _resize_arrays(
     if window is None and size == (h, w):
         return x.copy()
     places: Any = window
-    rows, columns = (np.zeros(1), np.full(1, h)), (np.zeros(1), np.full(1, w))
     if window is not None:
         names = ("top", "left", "height", "width")
         places = [_integers("resized_crop", name, v, n) for name, v in zip(names, window, strict=True)]
@@ -401,16 +400,19 @@ def _resize_arrays(
         inside = (top >= 0) & (left >= 0) & (top + height <= h) & (left + width <= w)
         if not (inside & (height > 0) & (width > 0)).all():
             raise ShapeError(f"resized_crop: a window is not within the image of {(h, w)}; make it smaller")
-        rows, columns = (top, height), (left, width)
-    if mode in (Mode.NEAREST, Mode.NEAREST_EXACT):
-        exact = mode is Mode.NEAREST_EXACT
-        r = resample.nearest(h, size[0], *rows, exact)
-        q = resample.nearest(w, size[1], *columns, exact)
+        if not n:
+            return np.empty((*x.shape[:2], *size), x.dtype)
+    if mode not in (Mode.NEAREST, Mode.NEAREST_EXACT):
         if window is None:
-            return x[..., r[0][:, None], q[0]]
-        each = np.arange(n)[:, None, None, None]
-        return x[each, np.arange(x.shape[1])[:, None, None], r[:, None, :, None], q[:, None, None, :]]
-    return resample.resize(x, size, mode.value, antialias, places)
+            return resample.resize(x, size, mode.value, antialias)
+        return resample.resize_windows(x, places, size, mode.value, antialias)
+    if window is None:
+        top, left, height, width = ([number] for number in (0, 0, h, w))
+    rows = resample.picked(top, height, size[0], mode.value)[:, None, :, None]
+    columns = resample.picked(left, width, size[1], mode.value)[:, None, None, :]
+    if window is None:
+        return x[..., rows[0, 0], columns[0, 0]]
+    return x[np.arange(n)[:, None, None, None], np.arange(x.shape[1])[:, None, None], rows, columns]
 
 
 # --- turning and bending ---------------------------------------------------------------------------
