@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ...random import Generator
+from ...random import Generator, numpy_generator
 from ...tensor import Tensor
 from . import functional as F
 from .base import Random, Transform, Where, probability, rectangles, span
@@ -163,15 +163,27 @@ class RandomCrop(Random):
         for axis, missing in enumerate(w - have for w, have in zip(self.size, x.shape[2:], strict=True)):
             if self.pad_if_needed and missing > 0:
                 x = F.pad(x, (0, missing) if axis == 0 else (missing, 0), self.fill, self.padding_mode)
-        n, _, h, w = x.shape
-        height, width = self.size
+        top, left = self._corners(x.shape, self.size, self.draw)
+        return F.crop(x, top, left, *self.size)
+
+    @staticmethod
+    def get_params(img: Any, output_size: Sequence[int]) -> tuple[int, int, int, int]:
+        """A random window (top, left, height, width) of one image, for `functional.crop`: of a photograph and
+        its mask, say."""
+        size = pair("RandomCrop", "output_size", output_size)
+        shape = (1, *F.get_dimensions(img))
+        top, left = RandomCrop._corners(shape, size, numpy_generator(None))
+        return int(top[0]), int(left[0]), *size
+
+    @staticmethod
+    def _corners(shape: Sequence[int], size: tuple[int, int], draw: Any) -> list[np.ndarray]:
+        (n, _, h, w), (height, width) = shape, size
         if height > h or width > w:
             raise ShapeError(
-                f"RandomCrop: the window {self.size} exceeds the padded ({h}, {w}) image; "
+                f"RandomCrop: the window {size} exceeds the padded ({h}, {w}) image; "
                 "make size smaller or padding larger"
             )
-        top, left = (self.draw.integers(room + 1, size=n) for room in (h - height, w - width))
-        return F.crop(x, top, left, height, width)
+        return [draw.integers(room + 1, size=n) for room in (h - height, w - width)]
 
 
 class RandomResizedCrop(Random):
@@ -207,6 +219,13 @@ class RandomResizedCrop(Random):
         n, _, h, w = unpack(img, "RandomResizedCrop", moves=True)[0].shape
         windows = self.windows(n, h, w)
         return F.resized_crop(img, *windows, self.size, self.interpolation, self.antialias)
+
+    @staticmethod
+    def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
+        """A random window (top, left, height, width) of one image, for `functional.resized_crop`."""
+        _, h, w = F.get_dimensions(img)
+        top, left, height, width = RandomResizedCrop(1, scale, ratio).windows(1, h, w)
+        return int(top[0]), int(left[0]), int(height[0]), int(width[0])
 
     def windows(self, n: int, h: int, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """A window (top, left, height, width) for each of n images."""
