@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 DENSE = 24  # up to so many pixels for each tap BLAS multiplies by zeros faster than NumPy finds the others
-LARGE = 1 << 18  # elements of a result from which on threads share the work
+SMALL = 1 << 12  # elements of a result up to which nobody else is asked, BLAS's threads included
+LARGE = 1 << 18  # elements from which on threads share the work
 
 
 class Map:
@@ -106,7 +107,10 @@ class Map:
 
 
 def resample(x: np.ndarray, maps: Sequence[Map | None]) -> np.ndarray:
-    """x with each of its last axes, one for each of the maps, multiplied by its map; None leaves it."""
+    """x with each of its last axes, one for each of the maps, multiplied by its map; None leaves it.
+
+    x holds floats; integers can only be picked, for their weights would be cut off.
+    """
     first = x.ndim - len(maps)
     size = [n if m is None else m.out for n, m in zip(x.shape[first:], maps, strict=True)]
     if not x.size or 0 in size:
@@ -122,7 +126,7 @@ def resample(x: np.ndarray, maps: Sequence[Map | None]) -> np.ndarray:
         flat = np.ascontiguousarray(y).reshape(prod(lead), m.n, prod(rest))
         y = _along(flat, m, finite).reshape(*lead, m.out, *rest)
     y = y if todo else y.copy()
-    return y.transpose(np.argsort(order))
+    return y.transpose(sorted(range(x.ndim), key=order.__getitem__))
 
 
 def _along(x: np.ndarray, m: Map, finite: bool) -> np.ndarray:
@@ -160,6 +164,9 @@ def _along(x: np.ndarray, m: Map, finite: bool) -> np.ndarray:
 
 def _shared(work: Any, x: np.ndarray, y: np.ndarray) -> None:
     """work(x, y), large ones piece by piece along the first axis."""
+    if y.size <= SMALL:
+        work(x, y)
+        return
 
     def some(mine: Iterator[slice]) -> None:
         for part in mine:

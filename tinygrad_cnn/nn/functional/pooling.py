@@ -278,7 +278,6 @@ def _fractional_max_pool(
     for axis, (n, f, m) in enumerate(zip(size, kernel, out, strict=True)):
         draw = samples.array[..., axis if axes == 3 else axes - 1 - axis]
         along = (m if a == axis else 1 for a in range(axes))
-        along = (m if a == axis else 1 for a in range(axes))
         at = _fractions(draw, n, f, m).reshape(*x.shape[:2], *along, *(1,) * axes)
         index = index * n + at + np.arange(f).reshape(-1, *(1,) * (axes - 1 - axis))
     index = index.reshape(*x.shape[:2], math.prod(out), math.prod(kernel))

@@ -156,6 +156,11 @@ def grid_sample(
     Args:
         mode: "bilinear" (trilinear for volumes), "nearest", or for images "bicubic".
         padding_mode: outside are "zeros", the nearest pixel of the "border", or the image's "reflection".
+
+    >>> import tinygrad_cnn as tg
+    >>> image = tg.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
+    >>> grid_sample(image, tg.tensor([[[[0.0, 0.0], [0.5, -0.5]]]]), align_corners=False)
+    tensor([[[[1.5000, 1.0000]]]])
     """
     _check_dtypes("grid_sample", x=input, grid=_tensor("grid_sample", grid, "grid"))
     axes = input.ndim - 2
