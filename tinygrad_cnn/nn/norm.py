@@ -46,6 +46,12 @@ class _ChannelNorm(Module):
         if self.weight is not None:
             init.ones_(self.weight)
 
+    def reset_running_stats(self) -> None:
+        """Mean 0, variance 1, no batch seen."""
+        for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+            if buffer is not None:
+                buffer._writable()[...] = value
+
     def _check_axes(self, op: str, x: Tensor) -> None:
         if _tensor(op, x).ndim not in self.axes:
             wanted = " or ".join(map(str, self.axes))

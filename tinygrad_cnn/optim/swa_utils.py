@@ -217,11 +217,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
         return
     momenta, was_training = [norm.momentum for norm in norms], model.training
     for norm in norms:
-        for buffer, value in (
-            (norm.running_mean, 0), (norm.running_var, 1), (norm.num_batches_tracked, 0),
-        ):  # fmt: skip
-            if buffer is not None:
-                buffer.array[...] = value
+        norm.reset_running_stats()
         norm.momentum = None  # the plain average over all batches
     model.train()
     try:
