@@ -265,3 +265,107 @@ def test_module_dict():
 def test_graph_names_the_modules():
     dot = nn.Sequential(nn.Linear(2, 3), nn.ReLU()).graph(tg.ones(1, 2)).dot
     assert "Sequential" in dot and "Linear" in dot and "3×2" in dot
+
+
+class Hidden(nn.Module):
+    """Names with an underscore: parts are found, lists stay closed."""
+
+    def __init__(self):
+        super().__init__()
+        self._layer = Scale()
+        self._weight = nn.Parameter(tg.ones(1))
+        self._others = [Scale()]
+
+
+def test_names_with_an_underscore():
+    assert [name for name, _ in Hidden().named_parameters()] == ["_weight", "_layer.weight"]
+
+
+def test_a_module_without_hooks_goes_the_short_way():
+    model = Scale()
+    handles = [
+        model.register_forward_hook(lambda m, args, out: None),
+        model.register_forward_pre_hook(lambda m, args: None),
+        model.register_full_backward_hook(lambda m, grad_input, grad_output: None),
+        model.register_full_backward_pre_hook(lambda m, grad_output: None),
+    ]
+    for handle in handles:
+        assert model._hooks
+        handle.remove()
+    assert not model._hooks
+
+
+def test_a_hook_of_loading_does_not_soften_a_wrong_shape():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    model.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
+    with pytest.raises(StateDictError, match="nothing was loaded"):
+        model.load_state_dict({"0.weight": np.ones((3, 2)), "1.weight": np.ones((2, 2))})
+    assert all((value == before[key]).all() for key, value in model.state_dict().items())
+    model.load_state_dict({"0.weight": np.ones((3, 2))})
+    assert (model[0].weight == 1).all()
+
+
+def test_loading_into_a_lazy_model_is_all_or_nothing():
+    model = nn.Sequential(nn.LazyLinear(2), nn.Linear(2, 2))
+    with pytest.raises(StateDictError):
+        model.load_state_dict({"0.weight": np.ones((2, 5)), "1.weight": np.ones((9, 9))}, strict=False)
+    assert model[0].has_uninitialized_params()
+    model.load_state_dict({"0.weight": np.ones((2, 5))}, strict=False)
+    assert model[0].weight.shape == (2, 5)
+    assert model(tg.ones(1, 5)).shape == (1, 2) and repr(model[0]).startswith("Linear(in_features=5")
+
+
+def test_values_are_assigned_in_lists_as_well():
+    tree = Tree()
+    state = {key: value.double() + 1 for key, value in tree.state_dict().items()}
+    tree.load_state_dict(state, assign=True)
+    assert tree.own.dtype == np.float64 and tree.pair[0].weight.tolist() == [2, 2]
+    assert tree.named["b"][0].tolist() == [1, 1, 1] and isinstance(tree.named["b"][0], nn.Parameter)
+
+
+def test_functional_call_reaches_lists():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = [Scale(1), nn.Parameter(tg.ones(1))]
+
+        def forward(self, x):
+            return self.parts[0](x) + self.parts[1]
+
+    model = Sum()
+    out = tg.func.functional_call(
+        model, {"parts.0.weight": tg.full((1,), 3.0), "parts.1": tg.ones(1) * 4}, tg.ones(1)
+    )
+    assert out.item() == 7 and model(tg.ones(1)).item() == 2
+
+
+def test_backward_hooks_of_a_part_do_not_keep_the_graph_alive():
+    model = nn.Sequential(Scale(), Scale())
+    model[1].register_full_backward_hook(lambda m, grad_input, grad_output: None)
+    gc.disable()
+    try:
+        out = model(tg.ones(2, requires_grad=True))
+        watch = weakref.ref(out.grad_fn)
+        del out
+        assert watch() is None
+    finally:
+        gc.enable()
+
+
+def test_copies_of_parametrized_modules_go_their_own_way():
+    parametrize = nn.utils.parametrize
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    twin, other = copy.deepcopy(layer), nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))
+    parametrize.remove_parametrizations(layer, "weight")
+    assert type(layer) is nn.Linear and type(twin) is type(other) and isinstance(twin, nn.Linear)
+    assert (twin.weight == layer.weight).all() and isinstance(layer.weight, nn.Parameter)
+    with tg.no_grad():
+        twin.weight = tg.ones(2, 2)
+    assert ((twin.weight - 1).abs() < 1e-6).all() and other.weight.shape == (3, 3)
+    assert "weight" not in vars(nn.Linear)
+
+
+def test_lazy_parameters_say_what_to_do():
+    with pytest.raises(ArgumentError, match="run the model on one batch first"):
+        sum(p.numel() for p in nn.LazyLinear(3).parameters())

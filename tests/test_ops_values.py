@@ -750,3 +750,17 @@ def test_what_cannot_be_says_so(wrong, error, words):
 def test_strings_and_objects_cannot_be_promoted():
     with pytest.raises(DtypeError, match="cannot compute with"):
         promote(add, [np.array(["a"]), np.ones(1)])
+
+
+@given(st.integers(1, 6), st.integers(16, 40), st.integers(0, 2**32 - 1), st.booleans())
+def test_wide_rows_that_are_named_again_add_up(rows, features, seed, double):
+    """Which `put` sorts, instead of going from number to number."""
+    rng = np.random.default_rng(seed)
+    index = rng.integers(-rows, rows, rng.integers(0, 5, 2))
+    x = rng.standard_normal((*index.shape, 2, features)).astype(np.float64 if double else np.float32)
+    wanted = np.zeros((rows, 2, features))
+    for at in np.ndindex(index.shape):
+        wanted[index[at]] += x[at]
+    out = registry["put"](x, index=index, shape=wanted.shape)
+    assert out.dtype == x.dtype
+    np.testing.assert_allclose(out, wanted, rtol=0, atol=1e-5)

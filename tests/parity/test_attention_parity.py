@@ -338,9 +338,12 @@ def test_initial_values(options: Any) -> None:
 
 @st.composite
 def embeddings(draw: st.DrawFn) -> Any:
-    rows, features = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    rows, features = draw(st.integers(1, 5)), draw(st.sampled_from([1, 3, 16, 20]))
     rng = np.random.default_rng(draw(seeds))
-    index = rng.integers(0, rows, draw(st.lists(st.integers(0, 3), max_size=3)))
+    shape = draw(
+        st.one_of(st.lists(st.integers(1, 4), min_size=1, max_size=2), st.sampled_from([(), (2, 0)]))
+    )
+    index = rng.integers(0, rows, shape)
     options = {
         "padding_idx": draw(st.one_of(st.none(), st.integers(-rows, rows - 1))),
         "scale_grad_by_freq": draw(st.booleans()),
