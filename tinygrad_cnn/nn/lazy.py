@@ -15,12 +15,13 @@ from ..tensor import Tensor, _tensor
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
-from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .parameter import UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d",
-    "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyLinear",
+    "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear",
 ]  # fmt: skip
 
 
@@ -32,17 +33,20 @@ class _Lazy(Module):
     axis: ClassVar[int]  # the one that counts
     size: ClassVar[str]  # what the plain layer calls its length
 
-    def __init_subclass__(cls, ranks: tuple[int, ...], axis: int) -> None:
+    def __init_subclass__(cls, ranks: tuple[int, ...], axis: int, **defaults: Any) -> None:
         cls.ranks, cls.axis = ranks, axis
         cls.cls_to_become = cls.__bases__[1]
         known = inspect.signature(cls.cls_to_become)
         cls.size, *others = known.parameters
-        cls.__signature__ = known.replace(parameters=[known.parameters[name] for name in others])  # type: ignore[attr-defined]
+        options = [known.parameters[name] for name in others]
+        options = [p.replace(default=defaults.get(p.name, p.default)) for p in options]
+        cls.__signature__ = known.replace(parameters=options)  # type: ignore[attr-defined]
 
     def __init__(self, *args: Any, **kwargs: Any):
-        inspect.signature(type(self)).bind(*args, **kwargs)
-        super().__init__(0, *args, **kwargs)  # type: ignore[call-arg]
-        self._arguments: tuple[Any, Any] = (args, kwargs)
+        given = inspect.signature(type(self)).bind(*args, **kwargs)
+        given.apply_defaults()
+        self._arguments: dict[str, Any] = given.arguments
+        super().__init__(0, **self._arguments)  # type: ignore[call-arg]
         for name, _ in list(self._floats()):
             setattr(self, name, UninitializedBuffer() if name in self._buffers else UninitializedParameter())
 
@@ -59,8 +63,7 @@ class _Lazy(Module):
         if _tensor(name, x).ndim not in self.ranks:
             wanted = " or ".join(map(str, self.ranks)) or "at least 1"
             raise ShapeError(f"{name}: x {x.shape} has {x.ndim} axes; it takes {wanted}")
-        args, kwargs = self._arguments
-        plain = self.cls_to_become(x.shape[self.axis], *args, **kwargs)
+        plain = self.cls_to_become(x.shape[self.axis], **self._arguments)
         shapes = dict(plain._own_state())
         for key, tensor in self._floats():
             if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
@@ -127,3 +130,21 @@ class LazyBatchNorm2d(_Lazy, BatchNorm2d, ranks=BatchNorm2d.axes, axis=1):
 
 class LazyBatchNorm3d(_Lazy, BatchNorm3d, ranks=BatchNorm3d.axes, axis=1):
     """A `BatchNorm3d` whose num_features come from the first input."""
+
+
+class LazyInstanceNorm1d(
+    _Lazy, InstanceNorm1d, ranks=InstanceNorm1d.axes, axis=-2, affine=True, track_running_stats=True
+):
+    """An `InstanceNorm1d` whose num_features come from the first input; learned and tracked by default."""
+
+
+class LazyInstanceNorm2d(
+    _Lazy, InstanceNorm2d, ranks=InstanceNorm2d.axes, axis=-3, affine=True, track_running_stats=True
+):
+    """An `InstanceNorm2d` whose num_features come from the first input; learned and tracked by default."""
+
+
+class LazyInstanceNorm3d(
+    _Lazy, InstanceNorm3d, ranks=InstanceNorm3d.axes, axis=-4, affine=True, track_running_stats=True
+):
+    """An `InstanceNorm3d` whose num_features come from the first input; learned and tracked by default."""
