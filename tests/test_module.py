@@ -147,8 +147,12 @@ def test_to_dtype_keeps_the_parameters_and_leaves_counters_alone():
     assert {p.dtype for p in held} == {p.grad.dtype for p in held} == {np.dtype(np.float64)}
     assert model[1].num_batches_tracked.dtype == np.int64 and model[1].running_mean.dtype == np.float64
     assert model(tg.randn(2, 1, 5, 5).double()).dtype == np.float64
+    assert model.to(device="cpu", dtype=tg.float32, non_blocking=True) is model
+    assert {p.dtype for p in held} == {np.dtype(np.float32)}
     with pytest.raises(ArgumentError, match="stay floats"):
         model.to(tg.int64)
+    with pytest.raises(tg.errors.Error):
+        model.to(device="cuda")
 
 
 def test_zero_grad():

@@ -129,6 +129,14 @@ def test_the_names_of_a_checkpoint_are_readable(tmp_path):
     assert list(safetensors.numpy.load_file(tmp_path / "c.safetensors")) == ["model.fc.weight"]
 
 
+def test_the_cpu_is_where_all_is_loaded(tmp_path):
+    save({"x": from_numpy(np.ones(2))}, tmp_path / "x.npz")
+    for options in ({"map_location": "cpu"}, {"map_location": None, "weights_only": True}):
+        assert (load(tmp_path / "x.npz", **options)["x"].array == 1).all()
+    with pytest.raises(ArgumentError, match="map_location='cuda:0': there is no device but the CPU"):
+        load(tmp_path / "x.npz", "cuda:0")
+
+
 @both
 def test_loaded_arrays_are_writable_aligned_and_native(tmp_path, suffix):
     save(

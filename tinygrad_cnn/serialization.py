@@ -73,15 +73,23 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
         write(file, tensors, skeleton)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True) -> Any:
     """Read what `save` wrote, or any .npz of numbers, or any .safetensors file.
 
     Arrays come back as Tensors of their own memory, which need no gradient.  bfloat16 is widened to float32.
 
+    Args:
+        map_location: None or the CPU.
+        weights_only: nothing else is ever loaded.
+
     Raises:
-        ArgumentError: another suffix than .npz or .safetensors.
+        ArgumentError: another suffix than .npz or .safetensors, another device.
         FileFormatError: the file is truncated, corrupted, or of another kind; says what is wrong.
     """
+    if map_location is not None and str(map_location) != "cpu":
+        raise ArgumentError(
+            f"load: map_location={map_location!r:.40}: there is no device but the CPU; leave it out"
+        )
     read = _by_suffix(path, "load", read_npz, read_safetensors)
     with open(path, "rb") as file:
         tensors, skeleton = read(file, os.fspath(path))

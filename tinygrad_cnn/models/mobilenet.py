@@ -30,7 +30,7 @@ def _conv(
 ) -> nn.Sequential:
     """Convolution, normalization, ReLU6."""
     conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
-    return nn.Sequential(conv, norm(outputs), nn.Hardtanh(0.0, 6.0, inplace=True))
+    return nn.Sequential(conv, norm(outputs), nn.ReLU6(inplace=True))
 
 
 class InvertedResidual(nn.Module):

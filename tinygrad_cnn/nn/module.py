@@ -481,8 +481,11 @@ class Module:
             else:
                 parameter.grad = Tensor(np.zeros_like(parameter.array))
 
-    def to(self, *args: Any, dtype: Any = None) -> Self:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> Self:  # fmt: skip
         """Convert floating parameters and buffers: `model.to(tg.float64)`; "cpu" is the only device."""
+        args = args if device is None else (*args, device)
         for tensor in (*self.parameters(), *self.buffers()):
             converted = tensor.data.to(*args, dtype=dtype)
             if converted.dtype.kind != "f" and tensor.dtype.kind == "f":
