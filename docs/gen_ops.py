@@ -110,8 +110,8 @@ def entry(op: Any) -> str:
 
 def source(op: Any) -> str:
     """The function under its `@op`, and the statement of its rules, with the helpers that it names."""
-    forward = _without_docstring(textwrap.dedent(inspect.getsource(op.forward)).rstrip())
-    segments, functions = _statements(op.__module__)
+    segments, functions, made = _statements(op.__module__)
+    forward = made.get(op.name) or _without_docstring(textwrap.dedent(inspect.getsource(op.forward)).rstrip())
     module = importlib.import_module(op.__module__)
     names = {name for name, value in vars(module).items() if value is op}
     parts = []
@@ -132,8 +132,9 @@ def _without_docstring(text: str) -> str:
 
 
 @cache
-def _statements(module: str) -> tuple[list[tuple[str, str, set[str]]], dict[str, str]]:
-    """Of a module: its `name.vjp(...)` statements with the names they use, and its functions' sources."""
+def _statements(module: str) -> tuple[list[tuple[str, str, set[str]]], dict[str, str], dict[str, str]]:
+    """Of a module: its `name.vjp(...)` statements with the names they use, its functions' sources, and the
+    statements `name = _make(...)`."""
     text = inspect.getsource(importlib.import_module(module))
     tree = ast.parse(text)
     lines = text.splitlines()
@@ -141,13 +142,15 @@ def _statements(module: str) -> tuple[list[tuple[str, str, set[str]]], dict[str,
     def of(node: ast.stmt) -> str:
         return "\n".join(lines[node.lineno - 1 : node.end_lineno])
 
-    rules = []
+    rules, made = [], {}
     for node in tree.body:
         match node:
             case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), "vjp"))):
                 rules.append((name, of(node), {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}))
+            case ast.Assign([ast.Name(name)], ast.Call()):
+                made[name] = of(node)
     functions = {n.name: of(n) for n in tree.body if isinstance(n, ast.FunctionDef) and not n.decorator_list}
-    return rules, functions
+    return rules, functions, made
 
 
 def _attribute(name: str, default: Any) -> str:

@@ -9,13 +9,31 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels import special
-from ..op import op, values
+from ..op import Op, op, values
 
 __all__ = [
-    "abs", "add", "clamp", "div", "eq", "erf", "exp", "ge", "gt", "le", "log", "log1p", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "sign",
-    "sqrt", "sub", "to", "where",
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "cos", "cosh",
+    "div", "eq", "erf", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod", "ge", "gt", "hypot", "le",
+    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal", "remainder", "round", "rsqrt",
+    "sign", "sin", "sinh", "sqrt", "sub", "tan", "to", "trunc", "where",
 ]  # fmt: skip
+
+
+def _ufunc(name: str, function: np.ufunc, text: str, floating: bool = False) -> Op:
+    """An op that is one of NumPy's functions of one or two arrays, under PyTorch's name."""
+    if function.nin == 1:
+
+        def forward(x: Any) -> Any:
+            return function(x)
+
+    else:
+
+        def forward(x: Any, y: Any) -> Any:  # type: ignore[misc]
+            return function(x, y)
+
+    forward.__name__, forward.__doc__, forward.__module__ = name, text, __name__
+    return op(elementwise=True, floating=floating)(forward)
 
 
 @op(elementwise=True)
@@ -54,17 +72,13 @@ def div(x, y):
 div.vjp(x=lambda g, y: g / y, y=lambda g, y, out: -g * out / y)
 
 
-def _of_bools(name: str, instead: str) -> DtypeError:
-    return DtypeError(f"{name}: x is bool, which has no {name}; use {instead}, or numbers (x.float())")
-
-
 @op(elementwise=True)
 def neg(x):
     """-x"""
     try:
         return np.negative(x)
     except TypeError:
-        raise _of_bools("neg", "~x") from None
+        raise DtypeError("neg: x is bool, which has no neg; use ~x, or numbers (x.float())") from None
 
 
 neg.vjp(x=lambda g: -g)
@@ -107,48 +121,181 @@ def abs(x):
 abs.vjp(x=lambda g, x: g * sign(x))
 
 
+def _flat(g: Any) -> Any:
+    """The gradient of what goes in steps: 0 even where g is not finite."""
+    return where(0.0, g, mask=np.True_)
+
+
 @op(elementwise=True)
 def sign(x):
-    """-1, 0 or 1; 0 for nan.  Flat, so it has no gradient."""
-    if np.asarray(x).dtype.kind == "b":
-        raise _of_bools("sign", "x itself")
-    return np.nan_to_num(np.sign(x)) if np.asarray(x).dtype.kind == "f" else np.sign(x)
+    """-1, 0 or 1; 0 for nan."""
+    kind = np.asarray(x).dtype.kind
+    return np.nan_to_num(np.sign(x)) if kind == "f" else x.copy() if kind == "b" else np.sign(x)
 
 
-@op(elementwise=True, floating=True)
-def exp(x):
-    """e^x"""
-    return np.exp(x)
+sign.vjp(x=_flat)
 
 
+def _step(function: Any, x: Any, *args: Any) -> Any:
+    return function(x, *args) if x.dtype.kind == "f" else x.copy()
+
+
+@op(elementwise=True)
+def floor(x):
+    """The next integer below, of x's dtype."""
+    return _step(np.floor, x)
+
+
+@op(elementwise=True)
+def ceil(x):
+    """The next integer above, of x's dtype."""
+    return _step(np.ceil, x)
+
+
+@op(elementwise=True)
+def trunc(x):
+    """The integer part: the next integer towards 0, of x's dtype."""
+    return _step(np.trunc, x)
+
+
+@op(elementwise=True)
+def round(x, *, decimals=0):
+    """The nearest number of so many decimals, the even one of two; integers stay as they are."""
+    return _step(np.round, x, decimals)
+
+
+floor.vjp(x=_flat)
+ceil.vjp(x=_flat)
+trunc.vjp(x=_flat)
+round.vjp(x=_flat)
+
+
+def _divisor(name: str, x: Any, y: Any) -> None:
+    if np.result_type(x, y).kind in "iu" and not np.all(y):
+        raise ArgumentError(
+            f"{name}: an integer is divided by 0; convert to floats (x.float()) for inf or nan"
+        )
+
+
+@op(elementwise=True)
+def floor_divide(x, y):
+    """x / y, rounded down; its derivatives are 0."""
+    _divisor("floor_divide", x, y)
+    return np.floor_divide(x, y)
+
+
+floor_divide.vjp(x=_flat, y=_flat)
+
+
+@op(elementwise=True)
+def remainder(x, y):
+    """x - y floor(x / y): what is left has the sign of y."""
+    _divisor("remainder", x, y)
+    return np.remainder(x, y)
+
+
+remainder.vjp(x=lambda g: g, y=lambda g, x, y: -g * floor(x / y))
+
+
+@op(elementwise=True)
+def fmod(x, y):
+    """x - y trunc(x / y): what is left has the sign of x."""
+    _divisor("fmod", x, y)
+    return np.fmod(x, y)
+
+
+fmod.vjp(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))
+
+
+# Functions that make floats of integers.
+
+exp = _ufunc("exp", np.exp, "e^x", floating=True)
 exp.vjp(x=lambda g, out: g * out)
 
+exp2 = _ufunc("exp2", np.exp2, "2^x", floating=True)
+exp2.vjp(x=lambda g, out: g * (out * math.log(2)))
 
-@op(elementwise=True, floating=True)
-def log(x):
-    """Natural logarithm; -inf at 0, nan below."""
-    return np.log(x)
+expm1 = _ufunc("expm1", np.expm1, "e^x - 1, exact near 0", floating=True)
+expm1.vjp(x=lambda g, out: g * (out + 1))
 
-
+log = _ufunc("log", np.log, "Natural logarithm; -inf at 0, nan below.", floating=True)
 log.vjp(x=lambda g, x: g / x)
 
+log2 = _ufunc("log2", np.log2, "Logarithm to base 2.", floating=True)
+log2.vjp(x=lambda g, x: g / (x * math.log(2)))
 
-@op(elementwise=True, floating=True)
-def log1p(x):
-    """log(1 + x), exact near 0."""
-    return np.log1p(x)
+log10 = _ufunc("log10", np.log10, "Logarithm to base 10.", floating=True)
+log10.vjp(x=lambda g, x: g / (x * math.log(10)))
 
-
+log1p = _ufunc("log1p", np.log1p, "log(1 + x), exact near 0.", floating=True)
 log1p.vjp(x=lambda g, x: g / (x + 1))
 
+sqrt = _ufunc("sqrt", np.sqrt, "Square root; the derivative at 0 is inf.", floating=True)
+sqrt.vjp(x=lambda g, out: g / (out * 2))
+
 
 @op(elementwise=True, floating=True)
-def sqrt(x):
-    """Square root; the derivative at 0 is inf."""
-    return np.sqrt(x)
+def rsqrt(x):
+    """1 / sqrt(x); inf at 0, nan below."""
+    return np.reciprocal(np.sqrt(x))
 
 
-sqrt.vjp(x=lambda g, out: g / (out * 2))
+rsqrt.vjp(x=lambda g, out: g * (out * out * out * -0.5))
+
+reciprocal = _ufunc("reciprocal", np.reciprocal, "1 / x", floating=True)
+reciprocal.vjp(x=lambda g, out: -g * (out * out))
+
+sin = _ufunc("sin", np.sin, "Sine.", floating=True)
+sin.vjp(x=lambda g, x: g * cos(x))
+
+cos = _ufunc("cos", np.cos, "Cosine.", floating=True)
+cos.vjp(x=lambda g, x: -g * sin(x))
+
+tan = _ufunc("tan", np.tan, "Tangent.", floating=True)
+tan.vjp(x=lambda g, out: g * (out * out + 1))
+
+asin = _ufunc("asin", np.arcsin, "The angle between -pi/2 and pi/2 whose sine is x.", floating=True)
+asin.vjp(x=lambda g, x: g * rsqrt(1 - x * x))
+
+acos = _ufunc("acos", np.arccos, "The angle between 0 and pi whose cosine is x.", floating=True)
+acos.vjp(x=lambda g, x: -g * rsqrt(1 - x * x))
+
+atan = _ufunc("atan", np.arctan, "The angle between -pi/2 and pi/2 whose tangent is x.", floating=True)
+atan.vjp(x=lambda g, x: g / (x * x + 1))
+
+sinh = _ufunc("sinh", np.sinh, "(e^x - e^-x) / 2", floating=True)
+sinh.vjp(x=lambda g, x: g * cosh(x))
+
+cosh = _ufunc("cosh", np.cosh, "(e^x + e^-x) / 2", floating=True)
+cosh.vjp(x=lambda g, x: g * sinh(x))
+
+asinh = _ufunc("asinh", np.arcsinh, "The number whose sinh is x.", floating=True)
+asinh.vjp(x=lambda g, x: g * rsqrt(x * x + 1))
+
+acosh = _ufunc("acosh", np.arccosh, "The positive number whose cosh is x; nan below 1.", floating=True)
+acosh.vjp(x=lambda g, x: g * rsqrt(x * x - 1))
+
+atanh = _ufunc("atanh", np.arctanh, "The number whose tanh is x; nan beyond -1 and 1.", floating=True)
+atanh.vjp(x=lambda g, x: g / (1 - x * x))
+
+atan2 = _ufunc("atan2", np.arctan2, "The angle of the point with ordinate x and abscissa y.", floating=True)
+atan2.vjp(
+    x=lambda g, x, y: g * y * _inverse_square(x, y),
+    y=lambda g, x, y: -g * x * _inverse_square(x, y),
+)
+
+
+def _inverse_square(x: Any, y: Any) -> Any:
+    """1 / (x^2 + y^2), but 0 at the origin."""
+    square = x * x + y * y
+    return where(0.0, 1 / square, mask=values(square) == 0)
+
+
+hypot = _ufunc("hypot", np.hypot, "sqrt(x^2 + y^2) without overflow.", floating=True)
+hypot.vjp(x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out))
+
+logaddexp = _ufunc("logaddexp", np.logaddexp, "log(e^x + e^y) without overflow.", floating=True)
+logaddexp.vjp(x=lambda g, x, y: g / (exp(y - x) + 1), y=lambda g, x, y: g / (exp(x - y) + 1))
 
 
 @op(elementwise=True, floating=True)
@@ -231,32 +378,15 @@ def to(x, *, dtype):
 to.vjp(x=lambda g: g)
 
 
-def _flat(name: str, function: np.ufunc, text: str) -> Any:
-    """An op whose result is a truth value: it has no gradient."""
+# Truth values have no gradient.
 
-    def forward(x: Any, y: Any) -> Any:
-        return function(x, y)
-
-    forward.__name__, forward.__doc__, forward.__module__ = (
-        name,
-        f"{text}, element by element; bool.",
-        __name__,
-    )
-    return op(elementwise=True)(forward)
-
-
-eq = _flat("eq", np.equal, "x == y")
-ne = _flat("ne", np.not_equal, "x != y")
-lt = _flat("lt", np.less, "x < y")
-le = _flat("le", np.less_equal, "x <= y")
-gt = _flat("gt", np.greater, "x > y")
-ge = _flat("ge", np.greater_equal, "x >= y")
-logical_and = _flat("logical_and", np.logical_and, "x and y")
-logical_or = _flat("logical_or", np.logical_or, "x or y")
-logical_xor = _flat("logical_xor", np.logical_xor, "either x or y")
-
-
-@op(elementwise=True)
-def logical_not(x):
-    """not x, element by element; bool."""
-    return np.logical_not(x)
+eq = _ufunc("eq", np.equal, "x == y, element by element; bool.")
+ne = _ufunc("ne", np.not_equal, "x != y, element by element; bool.")
+lt = _ufunc("lt", np.less, "x < y, element by element; bool.")
+le = _ufunc("le", np.less_equal, "x <= y, element by element; bool.")
+gt = _ufunc("gt", np.greater, "x > y, element by element; bool.")
+ge = _ufunc("ge", np.greater_equal, "x >= y, element by element; bool.")
+logical_and = _ufunc("logical_and", np.logical_and, "x and y, element by element; bool.")
+logical_or = _ufunc("logical_or", np.logical_or, "x or y, element by element; bool.")
+logical_xor = _ufunc("logical_xor", np.logical_xor, "either x or y, element by element; bool.")
+logical_not = _ufunc("logical_not", np.logical_not, "not x, element by element; bool.")

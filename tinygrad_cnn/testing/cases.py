@@ -487,6 +487,7 @@ def bounds(draw: st.DrawFn) -> Any:
 off_zero = away_from(0.0)
 positive = uniform(0.5, 2.0)
 probability = uniform(0.2, 0.8)
+between_integers = away_from(*np.arange(-4, 4.5, 0.5))
 comparison = st.one_of(untied(), broadcast(normal, normal))
 
 _calls: dict[str, Strategy] = {
@@ -517,11 +518,17 @@ _calls: dict[str, Strategy] = {
     "pow": powers(),
     "abs": unary(off_zero),
     "sign": unary(off_zero),
-    "exp": unary(),
-    "log": unary(positive),
+    **dict.fromkeys(("floor", "ceil", "trunc", "round"), unary(between_integers)),
+    "floor_divide": broadcast(uniform(2.1, 2.6), uniform(0.9, 1.0)),
+    "remainder": broadcast(uniform(-2.6, -2.1), uniform(0.9, 1.0)),
+    "fmod": broadcast(uniform(-2.6, -2.1), uniform(0.9, 1.0)),
+    **dict.fromkeys(("exp", "exp2", "expm1", "erf", "sin", "cos", "sinh", "cosh", "asinh", "atan"), unary()),
+    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt", "reciprocal"), unary(positive)),
     "log1p": unary(uniform(-0.5, 2.0)),
-    "sqrt": unary(positive),
-    "erf": unary(),
+    **dict.fromkeys(("asin", "acos", "atanh", "tan"), unary(uniform(-0.8, 0.8))),
+    "acosh": unary(uniform(1.2, 3.0)),
+    **dict.fromkeys(("atan2", "hypot"), broadcast(off_zero, away_from(0.0, margin=0.5), number=False)),
+    "logaddexp": broadcast(normal, normal),
     "maximum": untied(),
     "minimum": untied(),
     "clamp": bounds(),
