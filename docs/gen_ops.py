@@ -48,8 +48,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """MkDocs calls this for every page.
 
     `<!-- rules: relu conv -->` becomes the rules of these ops, `<!-- layers: module -->` the layers that this
-    module makes from a table, where mkdocstrings, which reads the sources, finds no classes.
+    module makes from a table, where mkdocstrings, which reads the sources, finds no classes; `<!-- methods -->`
+    likewise the methods of a tensor.
     """
+    markdown = markdown.replace("<!-- methods -->", methods())
     markdown = re.sub(r"<!-- layers: ([\w.]+) -->", lambda found: layers(found[1]), markdown)
     return re.sub(r"<!-- rules: ([\w ]+) -->", lambda found: _rules_of(found[1].split()), markdown)
 
@@ -63,6 +65,18 @@ def layers(module: str) -> str:
             arguments = str(layer.signature)
             parts.append(f"### {name}\n\n```python\n{name}{arguments}\n```\n\n{prose(layer.__doc__ or '')}\n")
     return "\n".join(parts)
+
+
+def methods() -> str:
+    """Each method of a tensor that comes from a table, and what it does."""
+    from tinygrad_cnn import Tensor
+
+    rows = [
+        f"| `{name}` | {prose(method.__doc__ or '')} |"
+        for name, method in inspect.getmembers(Tensor, inspect.isfunction)
+        if not name.startswith("_") and method.__code__.co_filename.endswith("table.py")
+    ]
+    return "\n".join(["| method | |", "|---|---|", *rows])
 
 
 def _rules_of(names: list[str]) -> str:

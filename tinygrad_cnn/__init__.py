@@ -16,32 +16,42 @@ from . import autograd, data, errors, func, linalg, nn, optim
 from .creation import (
     arange,
     as_tensor,
+    asarray,
+    can_cast,
     cat,
     empty,
+    empty_like,
     eye,
     from_numpy,
     full,
     full_like,
     linspace,
+    logspace,
+    normal,
     ones,
     ones_like,
+    poisson,
+    promote_types,
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,
+    result_type,
+    scalar_tensor,
     stack,
     tensor,
     where,
     zeros,
     zeros_like,
 )
-from .errors import ArgumentError as _ArgumentError
+from .devices import accelerator, backends, cuda, device
 from .kernels.conv import conv_plans
 from .kernels.runtime import get_num_threads, set_num_threads
 from .op import is_tensor, op
-from .random import Generator, get_rng_state, manual_seed, set_rng_state
+from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
 from .several import (
     atleast_1d,
@@ -69,7 +79,7 @@ from .several import (
     var_mean,
     vstack,
 )
-from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
@@ -77,29 +87,42 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Dtypes are NumPy's.
+# Dtypes are NumPy's, a shape is a tuple.
+Size: type[tuple[Any, ...]] = tuple
 bool = _np.dtype(_np.bool_)
 double = _np.dtype(_np.float64)
+dtype = _np.dtype
+finfo = _np.finfo
 float = _np.dtype(_np.float32)
+float16 = _np.dtype(_np.float16)
 float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
+half = _np.dtype(_np.float16)
+iinfo = _np.iinfo
 int = _np.dtype(_np.int32)
 int16 = _np.dtype(_np.int16)
 int32 = _np.dtype(_np.int32)
 int64 = _np.dtype(_np.int64)
 int8 = _np.dtype(_np.int8)
 long = _np.dtype(_np.int64)
+short = _np.dtype(_np.int16)
 uint8 = _np.dtype(_np.uint8)
 
 # Functions are methods called by their first name: exp(x) is x.exp().
 abs = Tensor.abs
+absolute = Tensor.absolute
+acos = Tensor.acos
+acosh = Tensor.acosh
 add = Tensor.add
 addbmm = Tensor.addbmm
+addcdiv = Tensor.addcdiv
+addcmul = Tensor.addcmul
 addmm = Tensor.addmm
 addmv = Tensor.addmv
 addr = Tensor.addr
 adjoint = Tensor.adjoint
 all = Tensor.all
+allclose = Tensor.allclose
 amax = Tensor.amax
 amin = Tensor.amin
 aminmax = Tensor.aminmax
@@ -108,14 +131,31 @@ argmax = Tensor.argmax
 argmin = Tensor.argmin
 argsort = Tensor.argsort
 argwhere = Tensor.argwhere
+asin = Tensor.asin
+asinh = Tensor.asinh
+atan = Tensor.atan
+atan2 = Tensor.atan2
+atanh = Tensor.atanh
 baddbmm = Tensor.baddbmm
+bernoulli = Tensor.bernoulli
 bincount = Tensor.bincount
+bitwise_and = Tensor.bitwise_and
+bitwise_left_shift = Tensor.bitwise_left_shift
+bitwise_not = Tensor.bitwise_not
+bitwise_or = Tensor.bitwise_or
+bitwise_right_shift = Tensor.bitwise_right_shift
+bitwise_xor = Tensor.bitwise_xor
 bmm = Tensor.bmm
 broadcast_to = Tensor.broadcast_to
+ceil = Tensor.ceil
 chunk = Tensor.chunk
 clamp = Tensor.clamp
+clamp_max = Tensor.clamp_max
+clamp_min = Tensor.clamp_min
 clip = Tensor.clip
 clone = Tensor.clone
+cos = Tensor.cos
+cosh = Tensor.cosh
 count_nonzero = Tensor.count_nonzero
 cummax = Tensor.cummax
 cummin = Tensor.cummin
@@ -127,40 +167,63 @@ diag_embed = Tensor.diag_embed
 diagonal = Tensor.diagonal
 diff = Tensor.diff
 div = Tensor.div
+divide = Tensor.divide
 dot = Tensor.dot
 dsplit = Tensor.dsplit
 eq = Tensor.eq
+equal = Tensor.equal
 erf = Tensor.erf
 exp = Tensor.exp
+exp2 = Tensor.exp2
 expand = Tensor.expand
+expm1 = Tensor.expm1
 flatten = Tensor.flatten
 flip = Tensor.flip
 fliplr = Tensor.fliplr
 flipud = Tensor.flipud
+floor = Tensor.floor
+floor_divide = Tensor.floor_divide
+fmod = Tensor.fmod
+frac = Tensor.frac
 gather = Tensor.gather
 ge = Tensor.ge
 ger = Tensor.ger
+greater = Tensor.greater
+greater_equal = Tensor.greater_equal
 gt = Tensor.gt
 histc = Tensor.histc
 hsplit = Tensor.hsplit
+hypot = Tensor.hypot
 index_add = Tensor.index_add
 index_copy = Tensor.index_copy
 index_fill = Tensor.index_fill
 index_select = Tensor.index_select
 inner = Tensor.inner
 inverse = Tensor.inverse
+is_floating_point = Tensor.is_floating_point
+isclose = Tensor.isclose
+isfinite = Tensor.isfinite
+isinf = Tensor.isinf
+isnan = Tensor.isnan
 kron = Tensor.kron
 kthvalue = Tensor.kthvalue
 le = Tensor.le
+lerp = Tensor.lerp
+less = Tensor.less
+less_equal = Tensor.less_equal
 log = Tensor.log
+log10 = Tensor.log10
 log1p = Tensor.log1p
+log2 = Tensor.log2
 log_softmax = Tensor.log_softmax
+logaddexp = Tensor.logaddexp
 logcumsumexp = Tensor.logcumsumexp
 logdet = Tensor.logdet
 logical_and = Tensor.logical_and
 logical_not = Tensor.logical_not
 logical_or = Tensor.logical_or
 logical_xor = Tensor.logical_xor
+logit = Tensor.logit
 logsumexp = Tensor.logsumexp
 lt = Tensor.lt
 masked_fill = Tensor.masked_fill
@@ -180,32 +243,45 @@ moveaxis = Tensor.moveaxis
 movedim = Tensor.movedim
 msort = Tensor.msort
 mul = Tensor.mul
+multinomial = Tensor.multinomial
+multiply = Tensor.multiply
 mv = Tensor.mv
+nan_to_num = Tensor.nan_to_num
 nanmean = Tensor.nanmean
 nansum = Tensor.nansum
 narrow = Tensor.narrow
 ne = Tensor.ne
 neg = Tensor.neg
+negative = Tensor.negative
 nonzero = Tensor.nonzero
 norm = Tensor.norm
+not_equal = Tensor.not_equal
 numel = Tensor.numel
 outer = Tensor.outer
 permute = Tensor.permute
+positive = Tensor.positive
 pow = Tensor.pow
 prod = Tensor.prod
 quantile = Tensor.quantile
 ravel = Tensor.ravel
+reciprocal = Tensor.reciprocal
 relu = Tensor.relu
+remainder = Tensor.remainder
 repeat_interleave = Tensor.repeat_interleave
 reshape = Tensor.reshape
 roll = Tensor.roll
 rot90 = Tensor.rot90
+round = Tensor.round
+rsqrt = Tensor.rsqrt
+rsub = Tensor.rsub
 scatter = Tensor.scatter
 scatter_add = Tensor.scatter_add
 scatter_reduce = Tensor.scatter_reduce
 select = Tensor.select
 sigmoid = Tensor.sigmoid
 sign = Tensor.sign
+sin = Tensor.sin
+sinh = Tensor.sinh
 slogdet = Tensor.slogdet
 softmax = Tensor.softmax
 sort = Tensor.sort
@@ -216,12 +292,14 @@ square = Tensor.square
 squeeze = Tensor.squeeze
 std = Tensor.std
 sub = Tensor.sub
+subtract = Tensor.subtract
 sum = Tensor.sum
 swapaxes = Tensor.swapaxes
 swapdims = Tensor.swapdims
 t = Tensor.t
 take = Tensor.take
 take_along_dim = Tensor.take_along_dim
+tan = Tensor.tan
 tanh = Tensor.tanh
 tensor_split = Tensor.tensor_split
 tile = Tensor.tile
@@ -230,6 +308,8 @@ trace = Tensor.trace
 transpose = Tensor.transpose
 tril = Tensor.tril
 triu = Tensor.triu
+true_divide = Tensor.true_divide
+trunc = Tensor.trunc
 unbind = Tensor.unbind
 unflatten = Tensor.unflatten
 unique = Tensor.unique
@@ -238,16 +318,6 @@ unsqueeze = Tensor.unsqueeze
 var = Tensor.var
 vdot = Tensor.vdot
 vsplit = Tensor.vsplit
-
-
-def device(name: str = "cpu") -> str:
-    """The one device there is, for code that asks: `torch.device("cpu")`.
-
-    Raises ArgumentError for any other.
-    """
-    if str(name) != "cpu":
-        raise _ArgumentError(f"device: there is no device {name!r}; tinygrad_cnn runs on the CPU")
-    return "cpu"
 
 
 def __getattr__(name: str) -> Any:
@@ -260,16 +330,24 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Generator",
     "Parameter",
+    "Size",
     "Tensor",
     "__version__",
     "abs",
+    "absolute",
+    "accelerator",
+    "acos",
+    "acosh",
     "add",
     "addbmm",
+    "addcdiv",
+    "addcmul",
     "addmm",
     "addmv",
     "addr",
     "adjoint",
     "all",
+    "allclose",
     "amax",
     "amin",
     "aminmax",
@@ -280,12 +358,26 @@ __all__ = [
     "argsort",
     "argwhere",
     "as_tensor",
+    "asarray",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
     "autograd",
+    "backends",
     "baddbmm",
+    "bernoulli",
     "bincount",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
     "block_diag",
     "bmm",
     "bool",
@@ -293,18 +385,25 @@ __all__ = [
     "broadcast_tensors",
     "broadcast_to",
     "bucketize",
+    "can_cast",
     "cartesian_prod",
     "cat",
     "cdist",
+    "ceil",
     "chunk",
     "clamp",
+    "clamp_max",
+    "clamp_min",
     "clip",
     "clone",
     "column_stack",
     "concat",
     "concatenate",
     "conv_plans",
+    "cos",
+    "cosh",
     "count_nonzero",
+    "cuda",
     "cummax",
     "cummin",
     "cumprod",
@@ -317,26 +416,38 @@ __all__ = [
     "diagonal",
     "diff",
     "div",
+    "divide",
     "dot",
     "double",
     "dsplit",
     "dstack",
+    "dtype",
     "einsum",
     "empty",
+    "empty_like",
     "enable_grad",
     "eq",
+    "equal",
     "erf",
     "errors",
     "exp",
+    "exp2",
     "expand",
+    "expm1",
     "eye",
+    "finfo",
     "flatten",
     "flip",
     "fliplr",
     "flipud",
     "float",
+    "float16",
     "float32",
     "float64",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "frac",
     "from_numpy",
     "full",
     "full_like",
@@ -347,14 +458,21 @@ __all__ = [
     "get_num_threads",
     "get_rng_state",
     "graph",
+    "greater",
+    "greater_equal",
     "gt",
+    "half",
     "histc",
     "hsplit",
     "hstack",
+    "hypot",
+    "iinfo",
     "index_add",
     "index_copy",
     "index_fill",
     "index_select",
+    "inference_mode",
+    "initial_seed",
     "inner",
     "int",
     "int8",
@@ -362,23 +480,36 @@ __all__ = [
     "int32",
     "int64",
     "inverse",
+    "is_floating_point",
     "is_grad_enabled",
     "is_tensor",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
     "kron",
     "kthvalue",
     "le",
+    "lerp",
+    "less",
+    "less_equal",
     "linalg",
     "linspace",
     "load",
     "log",
     "log1p",
+    "log2",
+    "log10",
     "log_softmax",
+    "logaddexp",
     "logcumsumexp",
     "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logit",
+    "logspace",
     "logsumexp",
     "long",
     "lt",
@@ -402,16 +533,22 @@ __all__ = [
     "movedim",
     "msort",
     "mul",
+    "multinomial",
+    "multiply",
     "mv",
+    "nan_to_num",
     "nanmean",
     "nansum",
     "narrow",
     "ne",
     "neg",
+    "negative",
     "nn",
     "no_grad",
     "nonzero",
     "norm",
+    "normal",
+    "not_equal",
     "numel",
     "ones",
     "ones_like",
@@ -419,33 +556,48 @@ __all__ = [
     "optim",
     "outer",
     "permute",
+    "poisson",
+    "positive",
     "pow",
     "prod",
+    "promote_types",
     "quantile",
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
     "ravel",
+    "reciprocal",
     "relu",
+    "remainder",
     "repeat_interleave",
     "reshape",
+    "result_type",
     "roll",
     "rot90",
+    "round",
     "row_stack",
+    "rsqrt",
+    "rsub",
     "save",
+    "scalar_tensor",
     "scatter",
     "scatter_add",
     "scatter_reduce",
     "searchsorted",
+    "seed",
     "select",
     "set_grad_enabled",
     "set_num_threads",
     "set_rng_state",
+    "short",
     "sigmoid",
     "sign",
+    "sin",
+    "sinh",
     "slogdet",
     "softmax",
     "sort",
@@ -458,12 +610,14 @@ __all__ = [
     "std",
     "std_mean",
     "sub",
+    "subtract",
     "sum",
     "swapaxes",
     "swapdims",
     "t",
     "take",
     "take_along_dim",
+    "tan",
     "tanh",
     "tensor",
     "tensor_split",
@@ -478,6 +632,8 @@ __all__ = [
     "tril_indices",
     "triu",
     "triu_indices",
+    "true_divide",
+    "trunc",
     "uint8",
     "unbind",
     "unflatten",

@@ -9,22 +9,55 @@ from typing import Any
 
 import numpy as np
 
+from .devices import check_device
 from .errors import ArgumentError, DtypeError, ShapeError
 from .geometry import _int
-from .op import promote
+from .op import can_cast as _can_cast
+from .op import join, promote, result_dtype
 from .ops import elementwise, shape
 from .random import Generator, numpy_generator
-from .tensor import Tensor, _axis, _dtype, _gap, _mask, _number, _sizes, _tensor
+from .tensor import Tensor, _axis, _dtype, _floating, _gap, _mask, _number, _operand, _tensor
+from .tensor.drawing import normal as _normal
+from .tensor.drawing import uniform as _uniform
+from .tensor.making import _array, _filled, _shape
 
 __all__ = [
-    "arange", "as_tensor", "cat", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones",
+    "arange",
+    "as_tensor",
+    "asarray",
+    "can_cast",
+    "cat",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "logspace",
+    "normal",
+    "ones",
     "ones_like",
-    "rand", "rand_like", "randint", "randn", "randn_like", "randperm", "stack", "tensor", "where", "zeros",
+    "poisson",
+    "promote_types",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "result_type",
+    "scalar_tensor",
+    "stack",
+    "tensor",
+    "where",
+    "zeros",
     "zeros_like",
 ]  # fmt: skip
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of the data: numbers, nested lists, arrays.
 
     Python floats become float32, integers int64; arrays keep their dtype.
@@ -35,37 +68,43 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> tensor([0.5, 1.5]).dtype
     dtype('float32')
     """
-    return Tensor(_array(data, dtype).copy()).requires_grad_(requires_grad)
+    return Tensor(_array("tensor", data, dtype, device).copy()).requires_grad_(requires_grad)
 
 
-def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Like `tensor`, but shares memory with an array or tensor where it can."""
+    check_device("as_tensor", device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ndarray) and dtype in (None, data.dtype):
+    if isinstance(data, np.ndarray) and (dtype is None or _dtype("as_tensor", dtype) == data.dtype):
         return from_numpy(data)
-    return Tensor(_array(data, dtype))
+    return Tensor(_array("as_tensor", data, dtype, None))
 
 
-def _array(data: Any, dtype: Any) -> np.ndarray:
-    if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
-        data = [np.asarray(item) for item in data]
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ShapeError(f"tensor: rows of different lengths in {data!r:.60}; pad the shorter ones") from None
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic, Tensor)):
-        of_numbers = not (isinstance(data, (list, tuple)) and data and isinstance(data[0], np.ndarray))
-        dtype = np.float32 if of_numbers and (array.dtype.kind == "f" or array.size == 0) else None
-    if array.dtype.kind not in "fiub":
-        raise DtypeError(f"tensor: cannot hold {array.dtype} data {data!r:.40}; numbers and bools only")
-    if dtype is None:
-        return array
-    found = np.asarray(array, _dtype("tensor", dtype))
-    if found.dtype.kind in "iu" and array.dtype.kind in "iu" and type(data) is not np.ndarray:
-        for value in array[found != array][:1]:  # PyTorch lets arrays wrap around, but not numbers
-            raise shape.too_large("tensor", value, found.dtype)
-    return found
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Like `as_tensor`; with copy=True always a copy, with copy=False never one."""
+    out = as_tensor(obj, dtype, device)
+    source = obj.array if isinstance(obj, Tensor) else obj
+    shared = isinstance(source, np.ndarray) and np.may_share_memory(out.array, source)
+    if copy is False and not shared:
+        raise ArgumentError(
+            f"asarray: a {type(obj).__name__} as {out.dtype} needs a copy; leave out copy=False"
+        )
+    if copy and shared:
+        out = out.clone()
+    return out.detach().requires_grad_() if requires_grad and not out.requires_grad else out
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """One number as a 0-d tensor, float32 unless said otherwise."""
+    return _filled("scalar_tensor", ((),), s, dtype or np.float32, device, requires_grad)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -90,72 +129,91 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return out
 
 
-def _filled(name: str, sizes: Sequence[Any], value: Any, dtype: Any, requires_grad: bool) -> Tensor:
-    wanted, dtype = _shape(name, sizes), _dtype(name, dtype or np.float32)
-    try:
-        filled = np.full(wanted, _number(name, "the value", value), dtype)
-    except OverflowError:
-        raise shape.too_large(name, value, dtype) from None
-    return Tensor(filled).requires_grad_(requires_grad)
+# --- of one number -----------------------------------------------------------------------------------------
 
 
-def _shape(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
-    """Sizes of a new tensor."""
-    wanted = _sizes(name, sizes)
-    if min(wanted, default=0) < 0:
-        raise ShapeError(f"{name}: a size is negative in {wanted}; sizes count from 0")
-    return wanted
-
-
-def _like(name: str, input: Tensor, value: Any, dtype: Any) -> Tensor:
-    return _filled(name, _tensor(name, input).shape, value, dtype or input.dtype, False)
-
-
-def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0.
 
     >>> zeros(2, 3)
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _filled("zeros", size, 0, dtype, requires_grad)
+    return _filled("zeros", size, 0, dtype or np.float32, device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
-    return _filled("ones", size, 1, dtype, requires_grad)
+    return _filled("ones", size, 1, dtype or np.float32, device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory to be filled; zeros here, so that nothing depends on what was there before."""
-    return _filled("empty", size, 0, dtype, requires_grad)
+    return _filled("empty", size, 0, dtype or np.float32, device, requires_grad)
 
 
-def full(size: Any, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All `fill_value`; its type decides the dtype."""
-    dtype = dtype or {bool: np.bool_, int: np.int64}.get(type(fill_value), np.float32)
-    return _filled("full", (size,), fill_value, dtype, requires_grad)
+    found = fill_value.dtype if isinstance(fill_value, Tensor) else None
+    dtype = dtype or found or {bool: np.bool_, int: np.int64}.get(type(fill_value), np.float32)
+    return _filled("full", _tuple("full", size), fill_value, dtype, device, requires_grad)
 
 
-def zeros_like(input: Tensor, dtype: Any = None) -> Tensor:
+def _tuple(name: str, size: Any) -> Sequence[Any]:
+    if not isinstance(size, (tuple, list)):
+        raise DtypeError(f"{name}: the size is {size!r:.40}; pass it as a tuple, such as (3,)")
+    return size
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All 0, of the shape and dtype of `input`."""
-    return _like("zeros_like", input, 0, dtype)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
-def ones_like(input: Tensor, dtype: Any = None) -> Tensor:
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1, of the shape and dtype of `input`."""
-    return _like("ones_like", input, 1, dtype)
+    return _like("ones_like", input, 1, dtype, device, requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, dtype: Any = None) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Memory to be filled, of the shape and dtype of `input`; zeros."""
+    return _like("empty_like", input, 0, dtype, device, requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All `fill_value`, of the shape and dtype of `input`."""
-    return _like("full_like", input, fill_value, dtype)
+    return _like("full_like", input, fill_value, dtype, device, requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
+def _like(name: str, input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    return _filled(name, (_tensor(name, input).shape,), value, dtype or input.dtype, device, requires_grad)
+
+
+# --- in steps ----------------------------------------------------------------------------------------------
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """start, start + step, ... up to but without end."""
+    check_device("arange", device)
     if end is None:
         start, end = 0, start
+    start, end, step = (_scalar(number) for number in (start, end, step))
     numbers = {"start": start, "end": end, "step": step}
     if not all(math.isfinite(_number("arange", what, value)) for what, value in numbers.items()):
         raise ArgumentError(f"arange: from {start} to {end} in steps of {step}: all three must be finite")
@@ -163,79 +221,249 @@ def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None) -> Ten
         raise ArgumentError(f"arange: from {start} in steps of {step} it would never arrive at {end}")
     integral = all(isinstance(value, Integral) for value in numbers.values())
     kind = _dtype("arange", dtype or (np.int64 if integral else np.float32))
-    return Tensor(np.arange(start, end, step, dtype=kind))
+    return Tensor(np.arange(start, end, step, dtype=kind)).requires_grad_(requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, dtype: Any = None) -> Tensor:
+def _scalar(x: Any) -> Any:
+    """A number, also of a 0-d tensor."""
+    return x.item() if isinstance(x, Tensor) and x.ndim == 0 else x
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`steps` numbers at equal distances, both ends included."""
-    ends = float(_number("linspace", "start", start)), float(_number("linspace", "end", end))
-    count, kind = _int("linspace", "steps", steps, 0), _dtype("linspace", dtype or np.float32)
+    return _spaced("linspace", start, end, steps, None, dtype, device, requires_grad)
+
+
+def logspace(
+    start: float,
+    end: float,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """base^start to base^end, at equal distances on a logarithmic scale."""
+    return _spaced("logspace", start, end, steps, base, dtype, device, requires_grad)
+
+
+def _spaced(
+    name: str, start: Any, end: Any, steps: Any, base: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    check_device(name, device)
+    ends = [float(_number(name, what, _scalar(x))) for what, x in (("start", start), ("end", end))]
+    count, kind = _int(name, "steps", _scalar(steps), 0), _dtype(name, dtype or np.float32)
     with np.errstate(all="ignore"):  # towards inf there is nan on the way, silently as everywhere
-        return Tensor(np.linspace(*ends, count, dtype=kind))
+        found = np.linspace(ends[0], ends[1], count)
+        found = found if base is None else np.power(float(_number(name, "base", base)), found)
+        return Tensor(found.astype(kind)).requires_grad_(requires_grad)
 
 
-def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """The identity matrix."""
-    columns = n if m is None else m
-    return Tensor(
-        np.eye(_int("eye", "n", n, 0), _int("eye", "m", columns, 0), dtype=_dtype("eye", dtype or np.float32))
+    check_device("eye", device)
+    rows, columns = _int("eye", "n", n, 0), _int("eye", "m", n if m is None else m, 0)
+    return Tensor(np.eye(rows, columns, dtype=_dtype("eye", dtype or np.float32))).requires_grad_(
+        requires_grad
     )
 
 
+# --- at random ---------------------------------------------------------------------------------------------
+
+
 def rand(
-    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uniform in [0, 1)."""
-    drawn = numpy_generator(generator).random(_shape("rand", size), _drawn("rand", dtype))
-    return Tensor(np.asarray(drawn)).requires_grad_(requires_grad)
+    kind = _drawn("rand", dtype or np.float32, device)
+    return Tensor(_uniform(generator, _shape("rand", size), kind)).requires_grad_(requires_grad)
 
 
 def randn(
-    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Standard normal."""
-    drawn = numpy_generator(generator).standard_normal(_shape("randn", size), _drawn("randn", dtype))
-    return Tensor(np.asarray(drawn)).requires_grad_(requires_grad)
+    kind = _drawn("randn", dtype or np.float32, device)
+    return Tensor(_normal(generator, _shape("randn", size), kind)).requires_grad_(requires_grad)
 
 
-def _drawn(name: str, dtype: Any) -> np.dtype[Any]:
-    found = _dtype(name, dtype or np.float32)
-    if found not in (np.float32, np.float64):
-        raise DtypeError(f"{name}: draws float32 and float64, not {found}; use .to({found}) or randint")
+def _drawn(name: str, dtype: Any, device: Any) -> np.dtype[Any]:
+    check_device(name, device)
+    found = _dtype(name, dtype)
+    if found not in (np.float16, np.float32, np.float64):
+        raise DtypeError(f"{name}: draws floats, not {found}; use .to({found}) or randint")
     return found
 
 
-def rand_like(input: Tensor) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Uniform in [0, 1), of the shape and dtype of `input`."""
-    return rand(_tensor("rand_like", input).shape, dtype=input.dtype)
+    kind = _drawn("rand_like", dtype or _tensor("rand_like", input).dtype, device)
+    return Tensor(_uniform(generator, input.shape, kind)).requires_grad_(requires_grad)
 
 
-def randn_like(input: Tensor) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Standard normal, of the shape and dtype of `input`."""
-    return randn(_tensor("randn_like", input).shape, dtype=input.dtype)
+    kind = _drawn("randn_like", dtype or _tensor("randn_like", input).dtype, device)
+    return Tensor(_normal(generator, input.shape, kind)).requires_grad_(requires_grad)
 
 
 def randint(
-    low: Any, high: Any = None, size: Any = None, *, dtype: Any = None, generator: Any = None
+    low: Any,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Integers from low up to but without high: `randint(10, (3,))` or `randint(5, 10, (3,))`."""
     if size is None:
         low, high, size = 0, low, high
-    if not isinstance(size, (tuple, list)):
-        raise ArgumentError(f"randint: the size is {size!r:.40}; pass it as a tuple: randint(10, (3,))")
-    least = -(2**63)
-    low, high = _int("randint", "low", low, least), _int("randint", "high", high, least)
-    if high <= low or high > 2**63:
-        raise ArgumentError(
-            f"randint: there is no int64 from {low} up to but without {high}; high must be larger"
-        )
-    drawn = numpy_generator(generator).integers(low, high, _shape("randint", size))
-    return Tensor(np.asarray(drawn, _dtype("randint", dtype or np.int64)))
+    out = zeros(_tuple("randint", size), dtype=dtype or np.int64, device=device)
+    return _whole("randint", out, low, high, generator).requires_grad_(requires_grad)
 
 
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+def randint_like(
+    input: Tensor,
+    low: Any,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Integers from low (or 0) up to but without high, of the shape and dtype of `input`."""
+    if high is None:
+        low, high = 0, low
+    out = zeros_like(input, dtype=dtype, device=device)
+    return _whole("randint_like", out, low, high, generator).requires_grad_(requires_grad)
+
+
+def _whole(name: str, out: Tensor, low: Any, high: Any, generator: Generator | None) -> Tensor:
+    low, high = (_int(name, what, bound, -(2**63)) for what, bound in (("low", low), ("high", high)))
+    if high <= low:
+        raise ArgumentError(f"{name}: there is no integer from {low} up to but without {high}")
+    return out.random_(low, high, generator=generator)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """The integers from 0 to n - 1 in random order."""
-    return Tensor(numpy_generator(generator).permutation(_int("randperm", "n", n, 0)))
+    check_device("randperm", device)
+    order = numpy_generator(generator).permutation(_int("randperm", "n", n, 0))
+    return Tensor(order.astype(_dtype("randperm", dtype or np.int64))).requires_grad_(requires_grad)
+
+
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal with the means and deviations of two tensors, or one of them a number; or numbers and a size."""
+    given = [_floating("normal", x) for x in (mean, std) if isinstance(x, Tensor)]
+    if bool(given) == (size is not None):
+        raise ArgumentError("normal: the size is that of the tensors, and of numbers it has to be given")
+    kind = given[0].dtype if given else _drawn("normal", dtype or np.float32, device)
+    mean, std = (x.array if isinstance(x, Tensor) else _number("normal", "a number", x) for x in (mean, std))
+    if not np.all(std >= 0):
+        raise ArgumentError("normal: a standard deviation is negative or nan")
+    try:
+        wanted = _shape(
+            "normal", _tuple("normal", size or np.broadcast_shapes(np.shape(mean), np.shape(std)))
+        )
+    except ValueError:
+        raise ShapeError(
+            f"normal: mean {np.shape(mean)} and std {np.shape(std)} do not broadcast; use sizes that do"
+        ) from None
+    drawn = np.asarray(_normal(generator, wanted, kind) * std + mean, kind)
+    return Tensor(drawn).requires_grad_(requires_grad)
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts of events, of which so many are expected as `input` says."""
+    rates = _floating("poisson", input).array
+    if not (rates >= 0).all():
+        raise ArgumentError("poisson: a rate is negative or nan; expected counts must not be")
+    return Tensor(np.asarray(numpy_generator(generator).poisson(rates), rates.dtype))
+
+
+# --- dtypes ------------------------------------------------------------------------------------------------
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
+    """The smallest dtype for both.
+
+    >>> promote_types("int64", "float32")
+    dtype('float32')
+    """
+    return join(_dtype("promote_types", type1), _dtype("promote_types", type2))
+
+
+def result_type(tensor1: Any, tensor2: Any) -> np.dtype[Any]:
+    """The dtype of tensor1 + tensor2; either may be a number.
+
+    >>> result_type(tensor([1, 2]), 0.5)
+    dtype('float32')
+    """
+    return result_dtype("result_type", [_operand("result_type", x) for x in (tensor1, tensor2)])
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether results of one dtype may be written into a tensor of another.
+
+    >>> can_cast("int64", "float32"), can_cast("float32", "int64")
+    (True, False)
+    """
+    return _can_cast(_dtype("can_cast", from_), _dtype("can_cast", to))
+
+
+# --- of several --------------------------------------------------------------------------------------------
 
 
 def _list(name: str, tensors: Any) -> list[Tensor]:
@@ -285,6 +513,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 
     >>> where(tensor([True, False]), tensor([1.0, 2.0]), 0.0)
     tensor([1., 0.])
+    >>> where(tensor([[True, False], [True, True]]))
+    (tensor([0, 1, 1]), tensor([0, 0, 1]))
     """
     if input is None and other is None:
         return _tensor("where", condition, "the condition").nonzero(as_tuple=True)

@@ -81,9 +81,9 @@ def grad(
     >>> x = tg.tensor(3.0, requires_grad=True)
     >>> (dx,) = tg.autograd.grad(x**3, x, create_graph=True)
     >>> dx, tg.autograd.grad(dx, x)
-    (tensor(27., grad_fn=<mul>), (tensor(18.),))
+    (tensor(27., grad_fn=<MulBackward0>), (tensor(18.),))
     """
-    inputs = [inputs] if is_tensor(inputs) else list(inputs)  # type: ignore[list-item]
+    inputs = [inputs] if is_tensor(inputs) else list(inputs)
     nodes = [_node("grad", x, i) for i, x in enumerate(inputs)]
     found: dict[Node, Tensor] = {}
     roots = _roots("grad", outputs, grad_outputs)
@@ -267,9 +267,10 @@ def _seed(caller: str, t: Tensor, g: Any) -> Tensor:
                 "reduce to a scalar first (.sum(), .mean()) or pass gradient="
             )
         return wrap(np.ones_like(t.array))
-    if not is_tensor(g) and not isinstance(g, np.ndarray):
+    if isinstance(g, np.ndarray):
+        g = wrap(g)
+    if not is_tensor(g):
         raise DtypeError(f"{caller}: the gradient is a {type(g).__name__}; pass a Tensor of shape {t.shape}")
-    g = g if is_tensor(g) else wrap(g)
     if g.shape != t.shape:
         raise ShapeError(f"{caller}: gradient {g.shape} for a tensor {t.shape}; the shapes must be equal")
     return g if g.dtype == t.dtype else to(g, dtype=t.dtype)

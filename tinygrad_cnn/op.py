@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
 import numpy as np
 from numpy import ndarray
@@ -29,7 +29,10 @@ from .tape import Node, state
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["Op", "bind", "is_tensor", "op", "promote", "registry", "values", "wrap"]
+__all__ = [
+    "Op", "bind", "can_cast", "constant", "is_tensor", "join", "op", "promote", "registry", "result_dtype",
+    "values", "wrap",
+]  # fmt: skip
 
 registry: dict[str, Op] = {}
 _Tensor: Any = None  # the class of results; tensor/ stands further down and calls `bind`
@@ -46,7 +49,7 @@ def wrap(array: np.ndarray, node: Node | None = None) -> Tensor:
     return _Tensor(array, node)
 
 
-def is_tensor(x: Any) -> bool:
+def is_tensor(x: Any) -> TypeGuard[Tensor]:
     """Whether x is a Tensor.
 
     >>> is_tensor(1.0)
@@ -210,7 +213,7 @@ class Op:
                 parents.append(x.node)
                 taped = taped or x.node is not None
             else:
-                arrays.append(x if x is None or type(x) is ndarray else _constant(self, x))
+                arrays.append(x if x is None or type(x) is ndarray else constant(self.name, x))
                 parents.append(None)
         values = arrays if not self.elementwise or _alike(arrays) else promote(self, arrays)
         token = quiet()
@@ -289,7 +292,7 @@ def _register(new: Op) -> Op:
     return new
 
 
-def _constant(op: Op, x: Any) -> Any:
+def constant(name: str, x: Any) -> Any:
     """An input that is no Tensor: a Python number stays weak, an array is taken as it is."""
     if type(x) in (float, int, bool):
         return x
@@ -297,9 +300,7 @@ def _constant(op: Op, x: Any) -> Any:
         x = x.item()  # NumPy's float64 scalars would make float64 of a float32 graph
     if isinstance(x, (np.ndarray, float, int, bool)):
         return x
-    raise DtypeError(
-        f"{op.name}: cannot compute with {type(x).__name__} {x!r:.40}; make it a tensor(...) first"
-    )
+    raise DtypeError(f"{name}: cannot compute with {type(x).__name__} {x!r:.40}; make it a tensor(...) first")
 
 
 def _shares_memory(out: np.ndarray, source: Any) -> bool:
@@ -328,15 +329,21 @@ def _alike(values: list[Any]) -> bool:
     return dtype is not None and dtype.kind == "f"
 
 
-def _join(a: np.dtype, b: np.dtype) -> np.dtype:
+def join(a: np.dtype, b: np.dtype) -> np.dtype:
     """The smallest dtype for both; unlike NumPy, an integer never widens a float."""
     if _RANK[a.kind] == _RANK[b.kind]:
         return np.promote_types(a, b)
     return a if _RANK[a.kind] > _RANK[b.kind] else b
 
 
-def promote(op: Op, values: list[Any]) -> list[Any]:
-    """Bring the inputs of an elementwise op to one dtype by PyTorch's rule.
+def can_cast(from_: np.dtype, to: np.dtype) -> bool:
+    """Whether a result of one dtype may be written into a tensor of another: not floats into integers, not
+    numbers into bools."""
+    return _RANK[from_.kind] <= _RANK[to.kind]
+
+
+def result_dtype(name: str, values: Sequence[Any]) -> np.dtype:
+    """What these arrays and Python numbers have in common, by PyTorch's rule.
 
     Arrays with axes decide; 0-d arrays, and then Python numbers, only when of a higher category
     (bool < integer < float).  https://docs.pytorch.org/docs/stable/tensor_attributes.html
@@ -345,16 +352,18 @@ def promote(op: Op, values: list[Any]) -> list[Any]:
     for v in values:
         if isinstance(v, np.ndarray):
             if v.dtype.kind not in _RANK:
-                raise DtypeError(f"{op.name}: cannot compute with dtype {v.dtype}")
+                raise DtypeError(f"{name}: cannot compute with dtype {v.dtype}")
             groups[v.ndim == 0].append(v.dtype)
         else:
             groups[2].append(_DEFAULT[type(v)])
-    dtype: np.dtype | None = None
-    for group in filter(None, groups):
-        candidate = reduce(_join, group)
-        if dtype is None or _RANK[candidate.kind] > _RANK[dtype.kind]:
-            dtype = candidate
-    if op.floating and dtype is not None and dtype.kind != "f":
+    found = [reduce(join, group) for group in groups if group]
+    return max(found, key=lambda dtype: _RANK[dtype.kind])  # the first of several
+
+
+def promote(op: Op, values: list[Any]) -> list[Any]:
+    """Bring the inputs of an elementwise op to one dtype, a float one if the op is `floating`."""
+    dtype = result_dtype(op.name, values)
+    if op.floating and dtype.kind != "f":
         dtype = _DEFAULT[float]
     return [np.asarray(v, dtype) for v in values]
 

@@ -14,6 +14,7 @@ The state is a dict of strings and small integers: it fits in JSON, hence in a c
 from __future__ import annotations
 
 import operator
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .devices import check_device, is_device
 from .errors import ArgumentError, DtypeError
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ __all__ = [
     "Generator",
     "default_generator",
     "get_rng_state",
+    "initial_seed",
     "manual_seed",
     "numpy_generator",
+    "seed",
     "seeded",
     "set_rng_state",
 ]
@@ -52,17 +56,30 @@ class Generator:
     True
     """
 
-    __slots__ = ("numpy",)
+    __slots__ = ("_seed", "numpy")
 
     numpy: NumpyGenerator
 
-    def __init__(self, seed: int | None = None) -> None:
-        self.numpy = np.random.Generator(np.random.PCG64(None if seed is None else _checked(seed)))
+    def __init__(self, seed: int | None = None, *, device: Any = None) -> None:
+        if is_device(seed):  # which PyTorch has in the first place
+            seed, device = None, seed
+        check_device("Generator", device)
+        self._seed = _entropy() if seed is None else _checked(seed)
+        self.numpy = np.random.Generator(np.random.PCG64(self._seed))
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from an integer seed; returns the generator itself, as PyTorch does."""
-        self._restore(np.random.PCG64(_checked(seed)).state)
+        self._seed = _checked(seed)
+        self._restore(np.random.PCG64(self._seed).state)
         return self
+
+    def seed(self) -> int:
+        """Start again from a seed that nobody knows; returns it."""
+        return self.manual_seed(_entropy())._seed
+
+    def initial_seed(self) -> int:
+        """The seed that the numbers since the last seeding come from."""
+        return self._seed
 
     def get_state(self) -> dict[str, Any]:
         """The whole state, as a dict that `json.dumps` takes (128-bit integers in hexadecimal)."""
@@ -100,6 +117,10 @@ class Generator:
 
     def __repr__(self) -> str:
         return f"Generator({self.get_state()['state']})"
+
+
+def _entropy() -> int:
+    return int.from_bytes(os.urandom(8), "little")
 
 
 def _checked(seed: int) -> int:
@@ -158,6 +179,21 @@ def manual_seed(seed: int) -> Generator:
     True
     """
     return _global().manual_seed(seed)
+
+
+def seed() -> int:
+    """Seed the global generator with what nobody knows; returns the seed."""
+    return _global().seed()
+
+
+def initial_seed() -> int:
+    """The seed of the global generator.
+
+    >>> _ = manual_seed(7)
+    >>> initial_seed()
+    7
+    """
+    return _global().initial_seed()
 
 
 def get_rng_state() -> dict[str, Any]:

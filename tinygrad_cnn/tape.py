@@ -23,6 +23,7 @@ __all__ = [
     "Node",
     "Scope",
     "enable_grad",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
@@ -186,6 +187,14 @@ class _GradMode:
 
     mode: bool
 
+    def __new__(cls, function: Any = None, **options: Any) -> Any:
+        """`@no_grad` decorates as well as `@no_grad()`."""
+        self = super().__new__(cls)
+        if not callable(function):
+            return self
+        self.__init__()  # type: ignore[misc]
+        return self(function)
+
     def __init__(self) -> None:
         self.before: list[bool] = []  # a stack, so that one object can be entered twice
 
@@ -220,6 +229,19 @@ class no_grad(_GradMode):
     """
 
     mode = False
+
+
+class inference_mode(_GradMode):
+    """The same as `no_grad()`; with mode=False, as `enable_grad()`.
+
+    >>> with inference_mode():
+    ...     is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode: bool = True):
+        super().__init__()
+        self.mode = not mode
 
 
 class enable_grad(_GradMode):

@@ -19,6 +19,7 @@ PACKAGE = HERE.parent.parent / "tinygrad_cnn"
 LAYERS: dict[str, dict[str, str]] = {
     "ground": {
         "errors": "every error on purpose",
+        "devices": "the CPU, and no other",
         "random": "one seed, one place",
         "files": "written whole or not at all",
     },

@@ -36,7 +36,10 @@ def ours(array: np.ndarray, requires_grad: bool = False) -> tg.Tensor:
 
 def numpy(tensor: Any) -> np.ndarray:
     """The values of either library's tensor."""
-    return tensor.array if isinstance(tensor, tg.Tensor) else tensor.detach().numpy()
+    if isinstance(tensor, tg.Tensor):
+        return tensor.array
+    tensor = tensor.detach()
+    return (tensor.clone() if tensor._is_zerotensor() else tensor).numpy()  # zeros without memory
 
 
 def same(mine: Any, wanted: Any, terms: int = 1, what: str = "result") -> None:

@@ -17,19 +17,22 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import tinygrad_cnn as tg  # noqa: E402
-from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError  # noqa: E402
+from tinygrad_cnn.errors import ArgumentError, GraphError, ShapeError, StateDictError  # noqa: E402
 
 F, TF = tg.nn.functional, torch.nn.functional
 nan, inf = float("nan"), float("inf")
 
 
 def one_device() -> None:
-    assert tg.device("cpu") == "cpu"
-    assert not hasattr(tg, "cuda") and not hasattr(tg.Tensor, "cuda")
+    assert not tg.cuda.is_available() and tg.cuda.device_count() == 0 and not hasattr(tg.Tensor, "cuda")
+    assert tg.device("cpu") == "cpu" == tg.zeros(1).device and torch.device("cpu") != "cpu"
+    assert tg.device("cpu").type == torch.device("cpu").type
     with pytest.raises(ArgumentError, match="CPU"):
         tg.device("cuda")
     with pytest.raises(ArgumentError, match="CPU"):
         tg.zeros(1).to("cuda")
+    with pytest.raises(ArgumentError, match="CPU"):
+        tg.zeros(1, device="cuda:0")
     with pytest.raises(TypeError):
         tg.nn.Linear(1, 1, device="cpu")
 
@@ -53,8 +56,13 @@ def errors_by_kind() -> None:
 
 
 def names_of_nodes() -> None:
+    def shown(t: Any, call: Callable[[Any, Any], Any]) -> str:
+        return re.findall(r"<(\w+)>", repr(call(t, t.ones(1, 1, 3, requires_grad=True))))[0]
+
+    assert shown(tg, lambda t, x: x * 2) == shown(torch, lambda t, x: x * 2) == "MulBackward0"
+    assert shown(tg, lambda t, x: t.nn.functional.conv1d(x, x)) == "ConvBackward0"
+    assert shown(torch, lambda t, x: t.nn.functional.conv1d(x, x)) == "ConvolutionBackward0"
     assert (tg.ones(1, requires_grad=True) * 2).grad_fn.op.name == "mul"
-    assert (torch.ones(1, requires_grad=True) * 2).grad_fn.name() == "MulBackward0"
 
 
 def arrays_are_guarded() -> None:
@@ -148,12 +156,6 @@ def one_spelling() -> None:
 def truth_is_bool() -> None:
     assert tg.tensor([1, 0], dtype=tg.uint8).any().dtype == tg.bool
     assert torch.tensor([1, 0], dtype=torch.uint8).any().dtype == torch.uint8
-    assert tg.tensor([True]).square().dtype == tg.bool
-    assert torch.tensor([True]).square().dtype == torch.int64
-    assert (tg.tensor([True]) ** True).dtype == tg.int8
-    with pytest.raises(DtypeError):
-        tg.tensor([True]).sign()
-    assert torch.tensor([True]).sign().dtype == torch.bool
 
 
 def no_axes_are_all_axes() -> None:
@@ -169,13 +171,6 @@ def dim_is_asked_for() -> None:
         TF.softmax(torch.ones(2, 3))
     for name in ("Softmax", "Softmin", "LogSoftmax"):
         assert getattr(tg.nn, name)().dim == -1 and getattr(torch.nn, name)().dim is None
-
-
-def flat_functions_have_no_gradient() -> None:
-    assert not tg.ones(2, requires_grad=True).sign().requires_grad
-    y = torch.ones(2, requires_grad=True)
-    y.sign().sum().backward()
-    assert y.grad.tolist() == [0, 0]
 
 
 def relu_of_odd_numbers() -> None:
@@ -540,7 +535,6 @@ DIFFERENCES: dict[str, Callable[[], None]] = {
     "Bools and bytes": truth_is_bool,
     "`dim=()`": no_axes_are_all_axes,
     "`softmax` without `dim`": dim_is_asked_for,
-    "`sign`": flat_functions_have_no_gradient,
     "`relu` of nan and -0": relu_of_odd_numbers,
     "`hardsigmoid`, `celu` in float64": slopes_are_exact,
     "`amax`, `amin` of nan": nan_takes_the_gradient_of_extremes,

@@ -12,11 +12,12 @@ from ..kernels import special
 from ..op import Op, op, values
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "cos", "cosh",
-    "div", "eq", "erf", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod", "ge", "gt", "hypot", "le",
-    "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor",
-    "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal", "remainder", "round", "rsqrt",
-    "sign", "sin", "sinh", "sqrt", "sub", "tan", "to", "trunc", "where",
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "clamp_max",
+    "clamp_min", "cos", "cosh", "div", "eq", "erf", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod",
+    "ge", "gt", "hypot", "le", "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal",
+    "remainder", "round", "rsqrt", "sign", "sin", "sinh", "sqrt", "sub", "tan", "to", "trunc", "trunc_divide",
+    "where",
 ]  # fmt: skip
 
 
@@ -88,11 +89,12 @@ neg.vjp(x=lambda g: -g)
 def pow(x, y):
     """x to the power y; d/dx = y x^(y-1), taken as 0 where y = 0, and d/dy = x^y log x, 0 where x = 0."""
     try:
-        return x**y
+        out = x**y
     except ValueError:
         raise ArgumentError(
             "pow: integers to a negative integer power are not integers; convert with x.float()"
         ) from None
+    return out.astype(np.bool_) if out.dtype == np.int8 and x.dtype == np.bool_ else out
 
 
 def _pow_x(g: Any, x: Any, y: Any) -> Any:
@@ -188,13 +190,25 @@ floor_divide.vjp(x=_flat, y=_flat)
 
 
 @op(elementwise=True)
+def trunc_divide(x, y):
+    """x / y, rounded towards 0; its derivatives are 0."""
+    _divisor("trunc_divide", x, y)
+    if np.result_type(x, y).kind == "f":
+        return np.trunc(np.divide(x, y))
+    return (x - np.fmod(x, y)) // y
+
+
+trunc_divide.vjp(x=_flat, y=_flat)
+
+
+@op(elementwise=True)
 def remainder(x, y):
     """x - y floor(x / y): what is left has the sign of y."""
     _divisor("remainder", x, y)
     return np.remainder(x, y)
 
 
-remainder.vjp(x=lambda g: g, y=lambda g, x, y: -g * floor(x / y))
+remainder.vjp(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
 
 
 @op(elementwise=True)
@@ -204,7 +218,7 @@ def fmod(x, y):
     return np.fmod(x, y)
 
 
-fmod.vjp(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))
+fmod.vjp(x=lambda g: g, y=lambda g, x, y: -g * trunc_divide(x, y))
 
 
 # Functions that make floats of integers.
@@ -278,6 +292,15 @@ acosh.vjp(x=lambda g, x: g * rsqrt(x * x - 1))
 atanh = _ufunc("atanh", np.arctanh, "The number whose tanh is x; nan beyond -1 and 1.", floating=True)
 atanh.vjp(x=lambda g, x: g / (1 - x * x))
 
+
+@op(elementwise=True, floating=True)
+def logit(x):
+    """log(x / (1 - x)), the inverse of sigmoid; inf at 1, -inf at 0, nan beyond."""
+    return np.log(x / (1 - x))
+
+
+logit.vjp(x=lambda g, x: g / where(x * (1 - x), math.nan, mask=(values(x) >= 0) & (values(x) <= 1)))
+
 atan2 = _ufunc("atan2", np.arctan2, "The angle of the point with ordinate x and abscissa y.", floating=True)
 atan2.vjp(
     x=lambda g, x, y: g * y * _inverse_square(x, y),
@@ -333,6 +356,30 @@ def minimum(x, y):
 minimum.vjp(
     x=lambda g, x, y: _to_winner(g, eq(x, y), gt(x, y)),
     y=lambda g, x, y: _to_winner(g, eq(x, y), gt(y, x)),
+)
+
+
+@op(elementwise=True)
+def clamp_min(x, y):
+    """max(x, y), where at a tie the gradient is x's."""
+    return np.maximum(x, y)
+
+
+clamp_min.vjp(
+    x=lambda g, x, y: where(g, 0.0, mask=values(x) >= values(y)),
+    y=lambda g, x, y: where(g, 0.0, mask=values(x) < values(y)),
+)
+
+
+@op(elementwise=True)
+def clamp_max(x, y):
+    """min(x, y), where at a tie the gradient is x's."""
+    return np.minimum(x, y)
+
+
+clamp_max.vjp(
+    x=lambda g, x, y: where(g, 0.0, mask=values(x) <= values(y)),
+    y=lambda g, x, y: where(g, 0.0, mask=values(x) > values(y)),
 )
 
 

@@ -13,6 +13,7 @@ from .arguments import (  # noqa: I001  (isort would write one import for each)
     _gap as _gap,
     _mask as _mask,
     _number as _number,
+    _operand as _operand,
     _sizes as _sizes,
     _tensor as _tensor,
     _whole as _whole,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..op import is_tensor, promote
+from ..op import constant, is_tensor, promote
 from ..ops import elementwise
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def _tensor(name: str, x: Any, role: str = "x") -> Tensor:
             raise DtypeError(f"{name}: {role} is None, not a tensor; did a function forget to return one?")
         raise DtypeError(f"{name}: {role} is of type {type(x).__name__}; make it a tensor(...) first")
     return x
+
+
+def _operand(name: str, x: Any) -> Any:
+    """The array of a tensor; arrays and Python numbers as they are."""
+    return x.array if is_tensor(x) else constant(name, x)
 
 
 def _dtype(name: str, dtype: Any) -> np.dtype[Any]:

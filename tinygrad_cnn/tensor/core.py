@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import copy
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -11,16 +11,19 @@ import numpy as np
 from numpy import ndarray
 
 from .. import engine
-from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from ..op import bind
-from ..ops import elementwise, shape
+from ..ops import shape
 from ..tape import Handle, Node
-from .arguments import _axis, _dtype, _floats, _tensor
+from .arguments import _axis, _floats, _tensor
 from .arithmetic import Arithmetic
+from .conversion import Conversion
 from .counting import Counting
+from .drawing import Drawing
 from .functions import Functions
 from .in_place import InPlace
 from .indexing import Indexing
+from .making import Making
 from .matrices import Matrices
 from .order import Order
 from .reductions import Reductions
@@ -30,7 +33,10 @@ from .text import _text
 __all__ = ["Tensor"]
 
 
-class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexing, Matrices, InPlace):
+class Tensor(
+    Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexing, Matrices, InPlace, Drawing, Making,
+    Conversion,
+):  # fmt: skip
     """A NumPy array that remembers how it was computed.  Make one with `tensor(...)`.
 
     Attributes:
@@ -47,7 +53,6 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
     """
 
     __slots__ = ("__weakref__", "array", "grad", "node", "writes")
-    __array_ufunc__ = None  # so that ndarray * Tensor asks the Tensor
 
     def __init__(self, array: Any, node: Node | None = None):
         self.array: np.ndarray = array if type(array) is ndarray else _floats(array)
@@ -80,6 +85,27 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
     def numel(self) -> int:
         """Number of elements."""
         return self.array.size
+
+    ndimension, nelement = dim, numel
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements further in memory the next one along each axis lies, or along one axis."""
+        steps = tuple(n // self.array.itemsize for n in self.array.strides)
+        return steps if dim is None else steps[_axis("stride", self, dim)]
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.array.nbytes
 
     @property
     def requires_grad(self) -> bool:
@@ -119,14 +145,7 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
         return None if self.is_leaf else self.node
 
     def __repr__(self) -> str:
-        a, text = self.array, _text(self.array)
-        if a.dtype not in (np.float32, np.int64, np.bool_):
-            text += f", dtype={a.dtype}"
-        if self.grad_fn is not None:
-            text += f", grad_fn=<{self.grad_fn.op.name}>"  # type: ignore[union-attr]
-        elif self.requires_grad:
-            text += ", requires_grad=True"
-        return f"tensor({text})"
+        return _text(self)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -139,52 +158,10 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
     def __hash__(self) -> int:
         return id(self)
 
-    def _value(self, what: str, cure: str = "reduce or index it first") -> Any:
-        if self.array.size != 1:
-            raise ShapeError(f"{what}: a tensor {self.shape} has {self.numel()} values, not one; {cure}")
-        return self.array.item()
-
-    def item(self) -> Any:
-        """The only value, as a Python number."""
-        return self._value("item")
-
-    def __bool__(self) -> bool:
-        return bool(self._value("bool", "ask .any() or .all() of them"))
-
-    def __float__(self) -> float:
-        return float(self._value("float"))
-
-    def __int__(self) -> int:
-        return int(self._value("int"))
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise DtypeError(f"index: only integer tensors can index, this one is {self.dtype}")
-        return int(self._value("index"))
-
-    def __contains__(self, value: Any) -> bool:
-        return bool(elementwise.eq(self, value).array.any())
-
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.ndim == 0 and spec else repr(self)
 
-    def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return self.array.tolist()
-
     # --- arrays and memory -----------------------------------------------------------------------------
-
-    def numpy(self) -> np.ndarray:
-        """The values as a read-only view: writing behind the tape's back would give wrong gradients.
-
-        Take `.numpy().copy()` to change values of your own, or write through the Tensor.
-        """
-        view = self.array.view()
-        view.flags.writeable = False
-        return view
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def share(self, other: Tensor) -> None:
         """Note that the memory is `other`'s: a write through one is a write to both."""
@@ -224,72 +201,37 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
         """Whether the memory is in row-major order."""
         return self.array.flags.c_contiguous
 
-    def cpu(self) -> Tensor:
-        """The tensor itself; there is no other device."""
-        return self
-
-    def to(self, *args: Any, dtype: Any = None) -> Tensor:
-        """Another dtype: `x.to(tg.float64)`; `x.to(other)` takes another tensor's.  "cpu" is the "
-        "only device."""
-        for wanted in args:
-            if isinstance(wanted, Tensor):
-                dtype = wanted.dtype
-            elif str(wanted).partition(":")[0] in ("cuda", "mps", "xpu", "meta"):
-                raise ArgumentError(f"to: there is no device {wanted}; tinygrad_cnn runs on the CPU")
-            elif str(wanted) != "cpu":
-                dtype = wanted
-        if dtype is None or dtype is self.dtype:
-            return self
-        dtype = _dtype("to", dtype)
-        if dtype == self.dtype:
-            return self
-        return elementwise.to(self if dtype.kind == "f" else self.detach(), dtype=dtype)
-
-    def type(self, dtype: Any) -> Tensor:
-        """The same as `to(dtype)`."""
-        return self.to(dtype)
-
-    def float(self) -> Tensor:
-        """As float32."""
-        return self.to(np.float32)
-
-    def double(self) -> Tensor:
-        """As float64."""
-        return self.to(np.float64)
-
-    def long(self) -> Tensor:
-        """As int64."""
-        return self.to(np.int64)
-
-    def int(self) -> Tensor:
-        """As int32."""
-        return self.to(np.int32)
-
-    def bool(self) -> Tensor:
-        """As bool: false where 0."""
-        return self.to(np.bool_)
-
-    def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise GraphError("deepcopy: only leaf tensors can be copied; use x.detach().clone()")
-        twin = _rebuild(self.__class__, self.array.copy(), self.requires_grad)
+        function, arguments = self.__reduce__()
+        twin = function(*copy.deepcopy(arguments, memo))
         memo[id(self)] = twin
         if self.grad is not None:
-            twin.grad = Tensor(self.grad.array.copy())
+            twin.grad = copy.deepcopy(self.grad.detach(), memo)
         return twin
 
     def __reduce__(self) -> Any:
+        """With memory that is shared go all who share it: their copies share it again."""
         if not self.is_leaf:
             raise GraphError("pickle: only leaf tensors can be pickled; use x.detach()")
-        return _rebuild, (self.__class__, self.array, self.requires_grad)
+        array, view, writes = self.array, None, [0, False]
+        if self.writes[1]:
+            writes, whole = self.writes, array
+            while type(whole.base) is ndarray:
+                whole = whole.base
+            if whole.flags.forc and whole is not array:
+                start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+                array, view = whole, (array.shape, array.dtype, start, array.strides)
+        return _rebuild, (self.__class__, array, view, writes, self.requires_grad)
 
     # --- the tape ----------------------------------------------------------------------------------------
 
     def backward(
         self,
         gradient: Any = None,
-        retain_graph: builtins.bool | None = None,
-        create_graph: builtins.bool = False,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
         inputs: Sequence[Tensor] | None = None,
     ) -> None:
         """Add d(self)/d(leaf) into `.grad` of every leaf; see `autograd.backward`."""
@@ -304,6 +246,11 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
         if self.node.sink is None:
             self.node.sink = weakref.ref(self)
 
+    @property
+    def retains_grad(self) -> bool:
+        """Whether backward fills in `.grad` although the tensor was computed."""
+        return self.node is not None and not self.is_leaf and self.node.sink is not None
+
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
         """Call `hook(gradient)` once, when the gradient here is complete; what it returns replaces it."""
         if self.node is None:
@@ -316,5 +263,12 @@ class Tensor(Arithmetic, Functions, Reductions, Order, Counting, Shapes, Indexin
 bind(Tensor)
 
 
-def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
-    return cls(array).requires_grad_(requires_grad)
+def _rebuild(
+    cls: type[Tensor], array: np.ndarray, view: Any, writes: list[Any], requires_grad: bool
+) -> Tensor:
+    if view is not None:
+        shape, dtype, start, strides = view
+        array = np.ndarray(shape, dtype, array if array.flags.c_contiguous else array.T, start, strides)
+    out = cls(array)
+    out.writes = writes
+    return out.requires_grad_(requires_grad)

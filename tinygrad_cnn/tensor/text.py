@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from .core import Tensor
+
 __all__: list[str] = []
 
+WIDTH = 80
 
-def _text(a: np.ndarray) -> str:
+
+def _text(x: Tensor) -> str:
+    """As PyTorch prints it: what is not said is float32, or int64 or bool where the numbers show it."""
+    more = []
+    if x.array.size == 0 and x.ndim != 1:
+        more.append(f"size={x.shape}")
+    if x.dtype != np.float32 and (x.array.size == 0 or x.dtype not in (np.int64, np.bool_)):
+        more.append(f"dtype={x.dtype}")
+    if x.grad_fn is not None and x.grad_fn.op is not None:
+        words = x.grad_fn.op.name.split("_")
+        more.append(f"grad_fn=<{''.join(word[:1].upper() + word[1:] for word in words)}Backward0>")
+    elif x.requires_grad:
+        more.append("requires_grad=True")
+    text = f"tensor({_numbers(x.array) if x.array.size else '[]'}"
+    for part in more:
+        line = len(text) - text.rfind("\n") - 1
+        text += ",\n       " if line + len(part) + 4 > WIDTH else ", "
+        text += part
+    return f"{text})"
+
+
+def _numbers(a: np.ndarray) -> str:
     """The numbers as PyTorch prints them: 4 digits, all alike; an exponent where they differ 1000-fold."""
     options: dict[str, Any] = {"separator": ", ", "prefix": "tensor("}
     if a.dtype.kind == "f":
@@ -31,6 +56,6 @@ def _text(a: np.ndarray) -> str:
 
         width = max((len(one(x)) for x in shown.flat if np.isfinite(x)), default=0)
         options["formatter"] = {"float_kind": lambda x: one(x).rjust(width)}
-    # A row holds what fits into 80 columns; NumPy wants room for one more character.
-    text = np.array2string(a, max_line_width=81, **options)
+    # NumPy wants room for one more character.
+    text = np.array2string(a, max_line_width=WIDTH + 1, **options)
     return text.replace(", ..., ", ",  ..., ")
