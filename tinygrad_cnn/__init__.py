@@ -273,7 +273,6 @@ roll = Tensor.roll
 rot90 = Tensor.rot90
 round = Tensor.round
 rsqrt = Tensor.rsqrt
-rsub = Tensor.rsub
 scatter = Tensor.scatter
 scatter_add = Tensor.scatter_add
 scatter_reduce = Tensor.scatter_reduce
@@ -581,7 +580,6 @@ __all__ = [
     "round",
     "row_stack",
     "rsqrt",
-    "rsub",
     "save",
     "scalar_tensor",
     "scatter",

@@ -19,7 +19,7 @@ from .random import Generator, numpy_generator
 from .tensor import Tensor, _axis, _dtype, _floating, _gap, _mask, _number, _operand, _tensor
 from .tensor.drawing import normal as _normal
 from .tensor.drawing import uniform as _uniform
-from .tensor.making import _array, _filled, _shape
+from .tensor.making import _array, _filled, _shape, _tuple
 
 __all__ = [
     "arange",
@@ -158,13 +158,7 @@ def full(
     """All `fill_value`; its type decides the dtype."""
     found = fill_value.dtype if isinstance(fill_value, Tensor) else None
     dtype = dtype or found or {bool: np.bool_, int: np.int64}.get(type(fill_value), np.float32)
-    return _filled("full", _tuple("full", size), fill_value, dtype, device, requires_grad)
-
-
-def _tuple(name: str, size: Any) -> Sequence[Any]:
-    if not isinstance(size, (tuple, list)):
-        raise DtypeError(f"{name}: the size is {size!r:.40}; pass it as a tuple, such as (3,)")
-    return size
+    return _filled("full", (_tuple("full", size),), fill_value, dtype, device, requires_grad)
 
 
 def zeros_like(
@@ -518,6 +512,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return _tensor("where", condition, "the condition").nonzero(as_tuple=True)
+    if input is None or other is None:
+        raise ArgumentError("where: both input and other are needed, or none of them")
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         input = tensor(input)
     return elementwise.where(input, other, mask=_mask("where", condition))

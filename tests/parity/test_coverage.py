@@ -65,7 +65,9 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "nn.utils": "parametrizations parametrize stateless",
         "optim": "lr_scheduler swa_utils",
     },
-    "dtypes": {"": "bool double float float32 float64 int int16 int32 int64 int8 long uint8"},
+    "dtypes": {
+        "": "bool double float float16 float32 float64 half int int16 int32 int64 int8 long short uint8"
+    },
 }
 
 

@@ -151,10 +151,6 @@ class Arithmetic:
         """x - alpha y"""
         return _difference(self, other, alpha)
 
-    def rsub(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-        """y - alpha x"""
-        return _difference(other, _tensor("rsub", self), alpha)
-
     def div(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         """x / y, as it is (None), rounded down ("floor") or towards 0 ("trunc")."""
         if rounding_mode is None:

@@ -59,15 +59,28 @@ class Making:
         requires_grad: bool = False,
     ) -> Tensor:
         """All `fill_value`."""
-        return _filled("new_full", (size,), fill_value, dtype or self.dtype, device, requires_grad)
+        return _filled(
+            "new_full", (_tuple("new_full", size),), fill_value, dtype or self.dtype, device, requires_grad
+        )
 
 
 def _shape(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
     """Sizes of a new tensor."""
+    if not sizes:
+        raise DtypeError(f"{name}: the size is missing; pass integers, such as {name}(2, 3), or () for 0-d")
     wanted = _sizes(name, sizes)
+    if any(isinstance(size, bool) for size in sizes):
+        raise DtypeError(f"{name}: a size is a bool in {tuple(sizes)}; sizes are integers")
     if min(wanted, default=0) < 0:
         raise ShapeError(f"{name}: a size is negative in {wanted}; sizes count from 0")
     return wanted
+
+
+def _tuple(name: str, size: Any) -> Sequence[Any]:
+    """A size that has to stand in one argument."""
+    if not isinstance(size, (tuple, list)):
+        raise DtypeError(f"{name}: the size is {size!r:.40}; pass it as a tuple, such as (3,)")
+    return size
 
 
 def _filled(
@@ -80,8 +93,8 @@ def _filled(
         value = value.item()
     number = _number(name, "the value", value)
     try:
-        filled = np.full(wanted, number, dtype)
-    except (OverflowError, ValueError):  # ValueError: nan is no integer
+        filled = np.full(wanted, int(number) if dtype.kind in "iu" else number, dtype)
+    except (OverflowError, ValueError):  # of nan
         raise shape.too_large(name, value, dtype) from None
     return wrap(filled).requires_grad_(requires_grad)
 
@@ -102,8 +115,9 @@ def _array(name: str, data: Any, dtype: Any, device: Any) -> np.ndarray:
         raise DtypeError(f"{name}: cannot hold {array.dtype} data {data!r:.40}; numbers and bools only")
     if dtype is None:
         return array
-    found = np.asarray(array, _dtype(name, dtype))
-    if found.dtype.kind in "iu" and array.dtype.kind in "iu" and type(data) is not np.ndarray:
-        for value in array[found != array][:1]:  # PyTorch lets arrays wrap around, but not numbers
+    with np.errstate(invalid="ignore"):
+        found = np.asarray(array, _dtype(name, dtype))
+    if found.dtype.kind in "iu" and type(data) is not np.ndarray:
+        for value in array[found != np.trunc(array)][:1]:  # PyTorch lets arrays wrap around, but not numbers
             raise shape.too_large(name, value, found.dtype)
     return found
