@@ -31,7 +31,7 @@ def functional_call(
     >>> weight = tg.full((1, 2), 3.0, requires_grad=True)
     >>> layer = tg.nn.Linear(2, 1, bias=False)
     >>> tg.func.functional_call(layer, {"weight": weight}, tg.ones(1, 2))
-    tensor([[6.]], grad_fn=<linear>)
+    tensor([[6.]], grad_fn=<LinearBackward0>)
     """
     dicts = parameter_and_buffer_dicts
     given: dict[str, Tensor] = {}
