@@ -350,7 +350,7 @@ def test_muon_wants_matrices(shape):
     with pytest.raises(ValueError, match="2D"):
         torch.optim.Muon([torch.zeros(shape)])
     with pytest.raises(ValueError, match="only matrices"):
-        optim.Muon([zeros(*shape)])
+        optim.Muon([zeros(shape)])
 
 
 @pytest.mark.parametrize("late", [False, True])
