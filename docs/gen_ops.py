@@ -48,8 +48,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """MkDocs calls this for every page.
 
     `<!-- rules: relu conv -->` becomes the rules of these ops, `<!-- layers: module -->` the layers that this
-    module makes from a table, where mkdocstrings, which reads the sources, finds no classes; `<!-- methods -->`
-    likewise the methods of a tensor.
+    module makes from a table, where mkdocstrings, which reads the sources, finds no classes; and
+    `<!-- methods -->` the methods of a tensor that come from one.
     """
     markdown = markdown.replace("<!-- methods -->", methods())
     markdown = re.sub(r"<!-- layers: ([\w.]+) -->", lambda found: layers(found[1]), markdown)

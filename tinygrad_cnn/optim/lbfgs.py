@@ -53,7 +53,7 @@ class LBFGS(Optimizer):
     ...     loss.backward()
     ...     return loss
     >>> optimizer.step(closure)  # the loss before the step
-    tensor(29., grad_fn=<sum>)
+    tensor(29., grad_fn=<SumBackward0>)
     >>> [round(x, 4) for x in w.tolist()]
     [1.0, 1.0]
     """
