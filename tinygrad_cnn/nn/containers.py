@@ -23,9 +23,6 @@ class _Parts(Module):
     def __len__(self) -> int:
         return len(self._items())
 
-    def __bool__(self) -> bool:
-        return len(self) > 0
-
 
 class _Numbered(_Parts):
     """Parts in a row."""
