@@ -270,6 +270,35 @@ def test_several_inputs_go_to_the_model_and_modes_come_back():
     assert not any(module.training for module in model.modules())
 
 
+class Points(tg.data.IterableDataset):
+    """A stream that does not know its length."""
+
+    def __iter__(self):
+        return iter([*zip(*line(20).tensors, strict=True)])
+
+
+def test_a_stream_of_unknown_length_is_trained_on_and_gone_on_with(tmp_path):
+    class Stop(Callback):
+        def on_step(self, run):
+            if (len(run.history), run.batch) == (1, 2):
+                raise Stopped
+
+    def go(*callbacks, **options):
+        tg.manual_seed(0)
+        model, _, loss_fn, optimizer = setting()
+        callbacks = [Checkpoint(tmp_path / "a.npz", every=1), *callbacks]
+        with suppress(Stopped):
+            return fit(
+                model, DataLoader(Points(), 8), loss_fn, optimizer, epochs=3, callbacks=callbacks,
+                progress=False, **options,
+            )  # fmt: skip
+
+    whole = go()
+    assert go(Stop()) is None
+    assert lasting(go(Callback(), resume=tmp_path / "a.npz")) == lasting(whole)
+    assert tg.load(tmp_path / "a.npz")["batch"] == 0
+
+
 def test_an_epochs_numbers_count_every_item_once():
     model, _, loss_fn, optimizer = setting(lr=0.0)
     history = fit(model, DataLoader(line(20), 8), loss_fn, optimizer, epochs=1, progress=False)

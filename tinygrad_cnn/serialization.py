@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .creation import from_numpy
+from .devices import check_device
 from .errors import ArgumentError, DtypeError, FileFormatError
 from .files import atomic_write
 from .tensor import Tensor
@@ -86,10 +87,7 @@ def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only
         ArgumentError: another suffix than .npz or .safetensors, another device.
         FileFormatError: the file is truncated, corrupted, or of another kind; says what is wrong.
     """
-    if map_location is not None and str(map_location) != "cpu":
-        raise ArgumentError(
-            f"load: map_location={map_location!r:.40}: there is no device but the CPU; leave it out"
-        )
+    check_device("load", map_location)
     read = _by_suffix(path, "load", read_npz, read_safetensors)
     with open(path, "rb") as file:
         tensors, skeleton = read(file, os.fspath(path))

@@ -40,6 +40,9 @@ def fit(
 ) -> History:  # fmt: skip
     """Train until `epochs` epochs are done, and tell how it went.
 
+    Whatever ends it early, Ctrl-C as well, leaves modules in the mode in which they were, and the file of a
+    `Checkpoint` whole.
+
     Args:
         loader: batches (inputs, targets), or (input, input, ..., targets); a `DataLoader`.
         loss_fn: (outputs, targets) -> the mean loss of the batch.
@@ -161,7 +164,7 @@ class Run:
             raise ArgumentError(f"fit: epochs is {self.epochs!r}; it must be an integer of at least 1")
         if self.scheduler_every not in ("epoch", "batch"):
             raise ArgumentError(f"fit: scheduler_every is {self.scheduler_every!r}; use 'epoch' or 'batch'")
-        if hasattr(self.loader, "__len__") and len(self.loader) == 0:
+        if length(self.loader) == 0:
             raise ArgumentError("fit: the loader has no batches; give it data, or a smaller batch_size")
         own = set(self.model.parameters())
         if not any(p in own for group in self.optimizer.param_groups for p in group["params"]):
@@ -209,7 +212,7 @@ class Run:
         began = time.perf_counter() - self.seconds
         with tqdm(
             desc=f"epoch {len(self.history) + 1}/{self.epochs}", unit=" batches", initial=self.batch,
-            total=len(self.loader) if hasattr(self.loader, "__len__") else None, leave=False,
+            total=length(self.loader), leave=False,
             disable=None if self.progress else True,
         ) as bar:  # fmt: skip
             for batch in batches:
@@ -282,11 +285,11 @@ class Run:
                 f"fit: the checkpoint is of a training with {outline(state_dict)}, this has {outline(own)}; "
                 "resume with the arguments that it was begun with"
             )
-        length = len(self.loader) if hasattr(self.loader, "__len__") else math.inf
-        if state_dict["batch"] > length:
+        there = length(self.loader)
+        if there is not None and state_dict["batch"] > there:
             raise StateDictError(
                 f"fit: the checkpoint was made after {state_dict['batch']} batches of an epoch, the loader "
-                f"has {length}; resume with the arguments that it was begun with"
+                f"has {there}; resume with the arguments that it was begun with"
             )
         for part in ("model", "optimizer", "scheduler", "ema"):
             if state_dict[part] is not None:
@@ -341,6 +344,14 @@ def restore(modes: list[tuple[Module, bool]]) -> None:
     """Training or evaluation, as it was."""
     for module, training in modes:
         module.training = training
+
+
+def length(loader: Any) -> int | None:
+    """How many batches an epoch has; None where only reading them tells, as of a stream."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
 
 
 def rest_of_epoch(loader: Any, start: int) -> Iterator[Any]:
