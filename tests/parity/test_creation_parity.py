@@ -447,7 +447,7 @@ def test_what_a_tensor_says_about_its_memory(array: np.ndarray) -> None:
 
 _METHODS = """
     bernoulli bernoulli_ multinomial uniform_ normal_ random_ new_tensor new_zeros new_ones new_empty new_full
-    detach_ device retains_grad H nbytes itemsize type_as element_size stride ndimension nelement
+    detach_ device is_cuda retains_grad H nbytes itemsize type_as element_size stride ndimension nelement
 """
 _FUNCTIONS = """
     Size dtype accelerator backends cuda asarray scalar_tensor bernoulli multinomial normal poisson logspace

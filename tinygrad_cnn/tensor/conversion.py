@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,6 +159,11 @@ class Conversion:
     int = as_dtype("int", np.int32)
     long = as_dtype("long", np.int64)
     bool = as_dtype("bool", np.bool_)
+
+    @property
+    def is_cuda(self) -> builtins.bool:
+        """Never."""
+        return False
 
     @property
     def device(self) -> Device:

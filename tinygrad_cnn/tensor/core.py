@@ -208,7 +208,7 @@ class Tensor(
         twin = function(*copy.deepcopy(arguments, memo))
         memo[id(self)] = twin
         if self.grad is not None:
-            twin.grad = copy.deepcopy(self.grad.detach(), memo)
+            twin.grad = Tensor(self.grad.array.copy())
         return twin
 
     def __reduce__(self) -> Any:

@@ -49,8 +49,8 @@ def in_place(function: Method) -> Method:
     def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
         return self._in_place(function, *args, **options)
 
-    name = function.__name__
-    return named(method, f"{name}_", f"`x.{name}(...)`, written over x.")
+    name = f"{function.__name__.strip('_')}_"
+    return named(method, name, "What the method without the underscore returns, written over x.")
 
 
 def as_dtype(name: str, dtype: Any) -> Method:
