@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,8 @@ def sum_to(x, *, shape):
     """Sum over the axes along which `shape` would have to be broadcast to x's: the adjoint of expand."""
     extra = x.ndim - len(shape)
     axes = tuple(i for i in range(x.ndim) if i < extra or (shape[i - extra] == 1 and x.shape[i] != 1))
+    if len(axes) == 1 and 1 < x.shape[axes[0]] < 8:  # NumPy is slow along short rows
+        return reduce(np.add, np.moveaxis(x, axes[0], 0)).reshape(shape)
     return x.sum(axes, keepdims=True).reshape(shape)
 
 
@@ -100,10 +103,13 @@ def put(x, *, index, shape):
     parts = index if isinstance(index, tuple) else (index,)
     if isinstance(index, np.ndarray) and index.dtype.kind in "iu" and x.size >= _WIDE * index.size > 0:
         _add_rows(out, index.ravel() % shape[0], x.reshape(index.size, *shape[1:]))
-    elif any(isinstance(part, (np.ndarray, list)) for part in parts):
-        np.add.at(out, index, x)
+    elif not any(isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype != np.bool_ for part in parts):
+        out[index] = x  # nothing comes twice
+    elif out.size <= 4 * np.size(x):  # NumPy adds several times faster in one row
+        places = np.arange(out.size).reshape(shape)[index]
+        np.add.at(out.reshape(-1), places.reshape(-1), np.reshape(x, -1))
     else:
-        out[index] = x
+        np.add.at(out, index, x)
     return out
 
 
@@ -208,12 +214,23 @@ def along(dim: int, index: np.ndarray) -> tuple[Any, ...]:
     return tuple(where)
 
 
+def _flat(shape: tuple[int, ...], dim: int, index: np.ndarray) -> np.ndarray:
+    """The same places in the flattened array, where NumPy reads and adds several times faster."""
+    where = along(dim, index)
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    places: np.ndarray = where[dim] * strides[dim]
+    for axis, (at, stride) in enumerate(zip(where, strides, strict=True)):
+        if axis != dim:
+            places = places + at * stride
+    return places
+
+
 @op
 def gather(x, *, dim, index):
-    """out[.., i, ..] = x[.., index[.., i, ..], ..] along axis `dim`."""
-    return np.take_along_axis(
-        x[tuple(slice(None) if a == dim else slice(n) for a, n in enumerate(index.shape))], index, dim
-    )
+    """out[.., i, ..] = x[.., index[.., i, ..], ..] along axis `dim`; no index is negative."""
+    if x.flags.c_contiguous:
+        return x.reshape(-1).take(_flat(x.shape, dim, index))
+    return x[along(dim, index)]
 
 
 gather.vjp(x=lambda g, dim, index, x_shape: scatter_add(g, dim=dim, index=index, shape=x_shape))
@@ -223,7 +240,7 @@ gather.vjp(x=lambda g, dim, index, x_shape: scatter_add(g, dim=dim, index=index,
 def scatter_add(x, *, dim, index, shape):
     """Zeros of `shape`, out[.., index[.., i, ..], ..] += x[.., i, ..]: the adjoint of gather."""
     out = np.zeros(shape, x.dtype)
-    np.add.at(out, along(dim, index), x)
+    np.add.at(out.reshape(-1), _flat(shape, dim, index).reshape(-1), x.reshape(-1))
     return out
 
 

@@ -38,11 +38,19 @@ class Counting:
         (tensor([1, 3]), tensor([1, 2]))
         """
         axis = None if dim is None else _axis("unique", self, dim)
-        values, inverse, counts = np.unique(
-            _tensor("unique", self).array, False, True, True, axis, equal_nan=False
+        found = np.unique(
+            _tensor("unique", self).array,
+            return_inverse=return_inverse,
+            return_counts=return_counts,
+            axis=axis,
+            equal_nan=False,
         )
-        inverse = inverse.reshape(self.shape if dim is None else -1)
-        return _found(values, inverse, counts, return_inverse, return_counts)
+        if not return_inverse and not return_counts:
+            return wrap(found)
+        values, *more = found
+        if return_inverse:
+            more[0] = more[0].reshape(self.shape if dim is None else -1)
+        return wrap(values), *(wrap(np.asarray(a, np.int64)) for a in more)
 
     def unique_consecutive(
         self: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
@@ -55,9 +63,12 @@ class Counting:
         new[1:] = (rows[1:] != rows[:-1]).any(tuple(range(1, rows.ndim)))
         starts = np.flatnonzero(new)
         values = rows[starts] if axis is None else np.moveaxis(rows[starts], 0, axis)
-        inverse = (np.cumsum(new) - 1).reshape(a.shape if axis is None else -1)
-        counts = np.diff(starts, append=len(rows))
-        return _found(values, inverse, counts, return_inverse, return_counts)
+        out = [wrap(values)]
+        if return_inverse:
+            out.append(wrap((np.cumsum(new) - 1).reshape(a.shape if axis is None else -1)))
+        if return_counts:
+            out.append(wrap(np.diff(starts, append=len(rows))))
+        return tuple(out) if len(out) > 1 else out[0]
 
     def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
         """How often each of 0, 1, 2, ... occurs in a vector, or the sum of the weights where it does."""
@@ -89,13 +100,3 @@ class Counting:
             np.int64
         )
         return wrap(np.bincount(np.minimum(place, count - 1), None, count).astype(a.dtype))
-
-
-def _found(values: Any, inverse: Any, counts: Any, return_inverse: bool, return_counts: bool) -> Any:
-    out = [values]
-    if return_inverse:
-        out.append(inverse)
-    if return_counts:
-        out.append(counts)
-    tensors = tuple(wrap(np.asarray(a, np.int64 if i else None)) for i, a in enumerate(out))
-    return tensors if len(tensors) > 1 else tensors[0]

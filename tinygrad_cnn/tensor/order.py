@@ -104,14 +104,13 @@ class Order:
         k = _place("topk", self, axis, k, 0 if self.ndim else 1)
         if self.ndim == 0:
             return Extreme(self.clone(), wrap(np.zeros((), np.int64)))
-        order = _argsort(self, axis, largest)
-        indices = wrap(order[(slice(None),) * axis + (slice(k),)])
+        indices = wrap(_top(self, axis, k, largest))
         return Extreme(self.gather(axis, indices), indices)
 
     def kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
         """(value, index) of the k-th smallest along axis `dim`, counted from 1."""
         axis = _dim("kthvalue", self, dim)
-        return _at_rank(self, axis, _place("kthvalue", self, axis, k, 1) - 1, keepdim)
+        return _at_rank("kthvalue", self, axis, _place("kthvalue", self, axis, k, 1) - 1, keepdim)
 
     def median(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         """The middle element, the lower one of two, nan where there is one; ties share the gradient.
@@ -121,16 +120,17 @@ class Order:
         if dim is None:
             return reduce.median(_tensor("median", self))
         axis = _dim("median", self, dim)
-        _dims("median", self, axis, keepdim)
         n = self.shape[axis] if self.ndim else 1
         if n == 0:
             raise ShapeError(f"median: x {self.shape} has no element along axis {axis}")
+        found = _at_rank("median", self, axis, (n - 1) // 2, keepdim)
         lost = self.array != self.array
         if not lost.any():
-            return _at_rank(self, axis, (n - 1) // 2, keepdim)
-        nan, order = lost.any(axis, keepdims=True), _argsort(self, axis, False)
-        middle = order.take([(n - 1) // 2], axis) if self.ndim else order
-        return self._extreme(wrap(np.where(nan, lost.argmax(axis, keepdims=True), middle)), axis, keepdim)
+            return found
+        nan, first = lost.any(axis, keepdims=keepdim), lost.argmax(axis, keepdims=keepdim)
+        indices = wrap(np.where(nan, first, found.indices.array))
+        at = indices if keepdim or not self.ndim else indices.unsqueeze(axis)
+        return self._extreme(at, axis, keepdim)
 
     def mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
         """(value, index) of the most frequent element along axis `dim`: the smallest, the last of them."""
@@ -226,6 +226,20 @@ def _argsort(x: Tensor, axis: int, descending: bool) -> np.ndarray:
     return np.flip(a.shape[axis] - 1 - np.argsort(np.flip(a, axis), axis, kind="stable"), axis)
 
 
+def _top(x: Tensor, axis: int, k: int, largest: bool) -> np.ndarray:
+    """The first k of `_argsort`, without sorting the others where no equals stand at the border."""
+    a = np.moveaxis(x.array, axis, -1)
+    n = a.shape[-1]
+    if 0 < k < n // 4:
+        edge = np.partition(a, n - k if largest else k - 1, -1)[..., [n - k if largest else k - 1]]
+        chosen = a >= edge if largest else a <= edge
+        if (np.count_nonzero(chosen, -1) == k).all():  # never with a nan among the largest
+            places = np.nonzero(chosen)[-1].reshape(*a.shape[:-1], k)
+            order = _argsort(wrap(np.take_along_axis(a, places, -1)), a.ndim - 1, largest)
+            return np.moveaxis(np.take_along_axis(places, order, -1), -1, axis)
+    return _argsort(x, axis, largest)[(slice(None),) * axis + (slice(k),)]
+
+
 def _pick(x: Tensor, dim: int, indices: Tensor) -> Tensor:
     return x.gather(dim, indices) if x.ndim else x.clone()
 
@@ -238,7 +252,7 @@ def _place(name: str, x: Tensor, axis: int, k: Any, least: int) -> int:
     return k
 
 
-def _at_rank(x: Tensor, axis: int, rank: int, keepdim: bool) -> Extreme:
-    _dims("kthvalue", x, axis, keepdim)
-    order = _argsort(x, axis, False)
-    return x._extreme(wrap(order.take([rank], axis) if x.ndim else order), axis, keepdim)
+def _at_rank(name: str, x: Tensor, axis: int, rank: int, keepdim: bool) -> Extreme:
+    _dims(name, x, axis, keepdim)
+    places = np.argpartition(x.array, rank, axis).take([rank], axis) if x.ndim else np.zeros((), np.int64)
+    return x._extreme(wrap(places), axis, keepdim)
