@@ -166,6 +166,7 @@ diag = Tensor.diag
 diag_embed = Tensor.diag_embed
 diagonal = Tensor.diagonal
 diff = Tensor.diff
+dist = Tensor.dist
 div = Tensor.div
 divide = Tensor.divide
 dot = Tensor.dot
@@ -197,6 +198,7 @@ hypot = Tensor.hypot
 index_add = Tensor.index_add
 index_copy = Tensor.index_copy
 index_fill = Tensor.index_fill
+index_put = Tensor.index_put
 index_select = Tensor.index_select
 inner = Tensor.inner
 inverse = Tensor.inverse
@@ -414,6 +416,7 @@ __all__ = [
     "diag_embed",
     "diagonal",
     "diff",
+    "dist",
     "div",
     "divide",
     "dot",
@@ -469,6 +472,7 @@ __all__ = [
     "index_add",
     "index_copy",
     "index_fill",
+    "index_put",
     "index_select",
     "inference_mode",
     "initial_seed",

@@ -157,6 +157,22 @@ def test_index_add_and_copy(data: Any, dtype: str) -> None:
     agree(lambda t, x, i, s: (x * 1).index_copy_(dim, i, s) ** 2, [x, index, source], order=2)
 
 
+@given(st.data(), dtypes)
+def test_index_put(data: Any, dtype: str) -> None:
+    """Anywhere, each place once; or added, as often as it comes."""
+    x = data.draw(arrays(shapes(min_dims=1, min_side=1), dtype=dtype))
+    some = data.draw(st.integers(1, x.ndim))
+    count = data.draw(st.integers(0, 4))
+    index = [data.draw(integers((count,), -n, n)) for n in x.shape[:some]]
+    y = data.draw(arrays((count, *x.shape[some:])[data.draw(st.integers(0, 1)) :], dtype=dtype))
+    agree(lambda t, x, y, *i: t.index_put(x, i, y, True), [x, y, *index], order=2)
+    agree(lambda t, x, y, *i: (x * 1).index_put_(i, y, accumulate=True) ** 2, [x, y, *index], order=2)
+    index = [np.asarray(i[:1]) for i in index]
+    y = y[:1] if y.ndim > x.ndim - some else y
+    agree(lambda t, x, y, *i: x.index_put(i, y), [x, y, *index], order=2)
+    agree(lambda t, x, y, *i: (x * 1).index_put_(i, y) ** 2, [x, y, *index], order=2)
+
+
 # --- in the flattened tensor, where something holds ------------------------------------------------------
 
 
@@ -434,6 +450,44 @@ def test_triangles(rows: int, columns: int, offset: int) -> None:
         )
 
 
+TURNED: dict[str, tuple[int, int, tuple[int, ...]]] = {
+    "squeeze_": (0, 3, ()),
+    "unsqueeze_": (0, 3, (-1,)),
+    "transpose_": (2, 3, (0, -1)),
+    "swapaxes_": (2, 3, (1, 0)),
+    "swapdims_": (2, 3, (1, 0)),
+    "t_": (0, 2, ()),
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+@few
+@given(data=st.data())
+def test_turned_in_place(name: str, data: Any) -> None:
+    """On the tape, through a view, and on a leaf under no_grad."""
+    least, most, arguments = TURNED[name]
+    x = data.draw(arrays(shapes(least, most)))
+
+    def on_the_tape(t: Any, x: Any) -> Any:
+        y = x * 2
+        assert getattr(y, name)(*arguments) is y
+        y += 1
+        return y * y
+
+    def on_a_leaf(t: Any, x: Any) -> Any:
+        x = x.detach().clone().requires_grad_()
+        with t.no_grad():
+            getattr(x, name)(*arguments)
+        assert x.is_leaf
+        (x * x).sum().backward()
+        assert x.grad.shape == x.shape
+        return x
+
+    agree(on_the_tape, [x], order=2)
+    agree(on_a_leaf, [x], order=0)
+    agree(lambda t, x: getattr(x.detach()[...], name)(*arguments), [x], order=0)
+
+
 def test_unfold_is_a_view() -> None:
     for t in (tg, torch):
         x = t.zeros(5)
@@ -544,6 +598,15 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "index_copy dtype": lambda t: t.ones(2).index_copy(0, t.tensor([0]), t.tensor([1])),
     "index_fill beyond": lambda t: t.ones(2).index_fill(0, t.tensor([2]), 1),
     "index_fill tensor": lambda t: t.ones(2).index_fill(0, t.tensor([0]), t.ones(1)),
+    "index_put number": lambda t: t.ones(2).index_put((t.tensor([0]),), 1.0),
+    "index_put dtype": lambda t: t.ones(2).index_put((t.tensor([0]),), t.tensor(1)),
+    "index_put none": lambda t: t.ones(2, 2).index_put((None, t.tensor([0])), t.ones(1)),
+    "index_put beyond": lambda t: t.ones(2).index_put((t.tensor([2]),), t.tensor(1.0)),
+    "index_put sizes": lambda t: t.ones(2).index_put((t.tensor([0, 1]),), t.ones(3)),
+    "index_put added sizes": lambda t: t.ones(2).index_put((t.tensor([0, 1]),), t.ones(3), True),
+    "index_put by floats": lambda t: t.ones(2).index_put((t.ones(1),), t.ones(1)),
+    "unsqueeze_ of a leaf": lambda t: t.ones(2, requires_grad=True).unsqueeze_(0),
+    "transpose_ axis": lambda t: t.ones(2, 2).transpose_(0, 2),
     "take beyond": lambda t: t.ones(2).take(t.tensor([2])),
     "take floats": lambda t: t.ones(2).take(t.ones(1)),
     "masked_select ints": lambda t: t.ones(2).masked_select(t.tensor([1, 0])),
@@ -621,7 +684,7 @@ def test_refused() -> None:
 
 
 _names = {name.split()[0] for table in (ROWS, ANY_DTYPE) for name in table}
-_names |= {
+_names |= {"index_put", "index_put_", *TURNED} | {
     "scatter_", "scatter_add_", "scatter_reduce_", "index_fill_", "index_copy_", "masked_scatter_", "gather",
     "take_along_dim", "searchsorted", "bucketize", "broadcast_shapes", "tril_indices", "triu_indices",
 }  # fmt: skip

@@ -111,6 +111,8 @@ ROWS = {
     "prod all": Row(lambda t, x: x.prod(), values=whole),
     "norm": Row(lambda t, x, p, d, k: t.norm(x, p, d, k), norm_of, nonempty, away_from(0.0, margin=0.5)),
     "norm all": Row(lambda t, x: x.norm(), None, nonempty, away_from(0.0)),
+    "dist": Row(lambda t, x, y: t.dist(x, y), None, nonempty, more=lambda s: st.just((s[1:],)), order=1),
+    "dist p": Row(lambda t, x, y: x.dist(y * 1 + 9, 3), None, nonempty, more=lambda s: st.just((s,))),
     "norm count": Row(lambda t, x, d, k: x.norm(0, d, k), many, nonempty, whole, order=1),
     "count_nonzero": Row(lambda t, x: t.count_nonzero(x), values=whole, order=0),
     "count_nonzero dim": Row(lambda t, x, d, k: x.count_nonzero(d), many, values=whole, order=0),

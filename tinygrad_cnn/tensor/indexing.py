@@ -195,6 +195,27 @@ class Indexing:
             return self.reshape(1).index_fill(0, index, value).reshape(())
         return shape.setitem(self, value, index=(slice(None),) * axis + (at,))
 
+    def index_put(self: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+        """A copy with x[indices] = values, or with the values added, as often as a place comes.
+
+        >>> import tinygrad_cnn as tg
+        >>> at = (tg.tensor([0, 0]),)
+        >>> tg.zeros(2).index_put(at, tg.tensor([1.0, 2.0]), accumulate=True)
+        tensor([3., 0.])
+        """
+        _same_dtype("index_put", _tensor("index_put", self), _tensor("index_put", values, "values"))
+        if not isinstance(indices, (tuple, list)) or not all(map(is_tensor, indices)):
+            raise ArgumentError(f"index_put: the indices must be a tuple of tensors, not {indices!r:.40}")
+        index = _index(tuple(indices))
+        if not accumulate:
+            return shape.setitem(self, values, index=index)
+        place = shape.getitem(self.detach(), index=index).shape
+        return self + shape.put(values.expand(place), index=index, shape=self.shape)
+
+    def index_put_(self: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+        """`index_put`, written over x."""
+        return self._in_place(lambda x, y: x.index_put(indices, y, accumulate), values)
+
     # --- in the flattened tensor, and where something holds ----------------------------------------------
 
     def take(self: Tensor, index: Tensor) -> Tensor:

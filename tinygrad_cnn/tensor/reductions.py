@@ -90,6 +90,10 @@ class Reductions:
         """
         return _vector_norm("norm", self, 2 if p in ("fro", None) else p, dim, keepdim, dtype)
 
+    def dist(self: Tensor, other: Tensor, p: Any = 2) -> Tensor:
+        """The p-norm of x - y."""
+        return (_tensor("dist", self) - _tensor("dist", other, "y")).norm(p)
+
     def amax(self: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
         """Largest element; ties share the gradient."""
         return reduce.amax(self, dim=_dims("amax", self, dim, keepdim), keepdim=keepdim)

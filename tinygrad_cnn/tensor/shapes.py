@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, GraphError, ShapeError
 from ..geometry import _int
 from ..op import is_tensor
 from ..ops import linalg, shape
+from ..tape import state
 from .arguments import Dims, _axis, _dim, _dims, _gap, _indices, _sizes, _tensor, _whole
 
 if TYPE_CHECKING:
     from .core import Tensor
 
 __all__ = ["Shapes"]
+
+
+def _over(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The form of a method that gives the tensor itself another shape; no value is written."""
+
+    def over(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        if state.recording and self.requires_grad and self.is_leaf:
+            raise GraphError(
+                f"{name}: a leaf that requires grad cannot be changed while recording; use the result of "
+                f"{name[:-1]}, or `with no_grad():`"
+            )
+        leaf, shared = self.is_leaf, self.writes[1]
+        result = method(self, *args, **options)
+        self.array, self.writes[1] = result.array, shared
+        if not leaf and state.recording:
+            self.node = result.node
+        elif self.node is not None:
+            self.node.shape = self.shape
+        return self
+
+    name = over.__name__ = over.__qualname__ = f"{method.__name__}_"
+    over.__doc__ = f"`{method.__name__}` of the tensor itself."
+    return over
 
 
 class Shapes:
@@ -204,6 +229,9 @@ class Shapes:
         """Insert an axis of size 1."""
         at = _gap("unsqueeze", self, dim)
         return self.reshape(*self.shape[:at], 1, *self.shape[at:])
+
+    squeeze_, unsqueeze_, t_ = _over(squeeze), _over(unsqueeze), _over(t)
+    transpose_ = swapaxes_ = swapdims_ = _over(transpose)
 
     def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
         """Pieces of one size (the last may be smaller), or of the sizes given."""
