@@ -357,7 +357,6 @@ blocks = shapes(max_dims=2, min_side=1)
 more_vectors = lambda s: st.lists(shapes(max_dims=1, min_side=1), max_size=2)  # noqa: E731
 more_lines = lambda s: st.lists(lines, max_size=2)  # noqa: E731
 more_blocks = lambda s: st.lists(blocks, max_size=2)  # noqa: E731
-squares = shapes(min_dims=2)
 at_least_2 = shapes(min_dims=2)
 same_twice = lambda s: st.just((s, s))  # noqa: E731
 once_more = lambda s: st.just((s,))  # noqa: E731
@@ -560,7 +559,6 @@ def test_facts(name: str, dtype: str) -> None:
 
 # --- refusals --------------------------------------------------------------------------------------------
 
-i0 = lambda t: t.tensor([0])  # noqa: E731
 REFUSED: dict[str, Callable[[Any], Any]] = {
     "gather negative": lambda t: t.ones(2, 3).gather(1, t.tensor([[-1]])),
     "gather beyond": lambda t: t.ones(3).gather(0, t.tensor([3])),

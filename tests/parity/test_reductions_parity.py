@@ -345,10 +345,6 @@ def test_topk_of_equals_takes_the_first(data: Any) -> None:
 # --- refusals ----------------------------------------------------------------------------------------------
 
 
-def ones(*shape: int) -> Any:
-    return lambda t: t.ones(*shape)
-
-
 REFUSED = {
     "prod of two axes": lambda t: t.ones(2, 2).prod((0, 1)),
     "prod axis": lambda t: t.ones(2, 2).prod(2),
