@@ -13,7 +13,7 @@ from .errors import ArgumentError, DtypeError, ShapeError
 from .geometry import _int
 from .op import promote, wrap
 from .ops import linalg, shape
-from .tensor import Tensor, _dtype, _floating, _number, _tensor, _whole
+from .tensor import Tensor, _dtype, _floating, _number, _sizes, _tensor, _whole
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes", "broadcast_tensors",
@@ -199,6 +199,8 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         equation, operands = _spelled(equation, *operands)
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
+    if not isinstance(equation, str):
+        raise ArgumentError(f"einsum: the equation must be text such as 'ij,jk->ik', not {equation!r:.40}")
     xs = _several("einsum", operands)
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
@@ -276,7 +278,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     if isinstance(dims, (list, tuple)):
         if len(dims) != 2:
             raise ArgumentError(f"tensordot: dims {dims!r:.60} must be a number, or a list of axes for each")
-        pairs = [[d] if isinstance(d, int) else list(d) for d in dims]
+        pairs = [list(_sizes("tensordot", d if isinstance(d, (list, tuple)) else (d,))) for d in dims]
     else:
         count = _int("tensordot", "dims", dims, 0)
         if count > min(x.ndim, y.ndim):

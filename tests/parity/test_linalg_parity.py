@@ -450,6 +450,8 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "einsum two dots": lambda t: t.einsum("..i", t.ones(2)),
     "einsum twice dots": lambda t: t.einsum("...i...", t.ones(2)),
     "einsum nothing": lambda t: t.einsum("i"),
+    "einsum number": lambda t: t.einsum(5, t.ones(2)),
+    "tensordot floats": lambda t: t.tensordot(t.ones(2), t.ones(2), dims=([0.5], [0])),
     "einsum dots sizes": lambda t: t.einsum("...i,...i", t.ones(2, 3), t.ones(4, 3)),
     "tensordot sizes": lambda t: t.tensordot(t.ones(2, 3), t.ones(2, 3), dims=1),
     "tensordot too many": lambda t: t.tensordot(t.ones(2), t.ones(2), dims=2),

@@ -376,6 +376,7 @@ REFUSED = {
     "quantile of nothing": lambda t: t.zeros(0).quantile(0.5),
     "quantile dtype": lambda t: t.ones(2).quantile(t.tensor(0.5, dtype=t.float64)),
     "quantile matrix": lambda t: t.ones(2).quantile(t.ones(2, 2)),
+    "quantile word": lambda t: t.ones(2).quantile("half"),
     "quantile way": lambda t: t.ones(2).quantile(0.5, interpolation="cubic"),
     "norm of ints": lambda t: t.arange(2).norm(),
     "norm axis": lambda t: t.ones(2).norm(dim=1),

@@ -209,19 +209,26 @@ cat.vjp(_cut)
 
 def along(dim: int, index: np.ndarray) -> tuple[Any, ...]:
     """The index of NumPy's under which `gather` and `scatter` find what they move along axis `dim`."""
-    where: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    where[dim] = index
-    return tuple(where)
+    ones = (1,) * (index.ndim - 1)
+    return tuple(
+        [
+            index if axis == dim else np.arange(n).reshape(*ones[:axis], n, *ones[axis:])
+            for axis, n in enumerate(index.shape)
+        ]
+    )
 
 
 def _flat(shape: tuple[int, ...], dim: int, index: np.ndarray) -> np.ndarray:
     """The same places in the flattened array, where NumPy reads and adds several times faster."""
-    where = along(dim, index)
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    places: np.ndarray = where[dim] * strides[dim]
-    for axis, (at, stride) in enumerate(zip(where, strides, strict=True)):
-        if axis != dim:
-            places = places + at * stride
+    places: Any = 0
+    stride = 1
+    for axis in range(index.ndim - 1, -1, -1):
+        n = index.shape[axis]
+        if axis == dim:
+            places = places + (index if stride == 1 else index * stride)
+        elif n > 1:
+            places = places + np.arange(0, n * stride, stride).reshape(n, *(1,) * (index.ndim - axis - 1))
+        stride *= shape[axis] or 1  # where there is nothing, any place will do
     return places
 
 

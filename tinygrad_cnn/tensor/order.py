@@ -12,7 +12,7 @@ from ..errors import ArgumentError, DtypeError, ShapeError
 from ..geometry import _int
 from ..op import is_tensor, wrap
 from ..ops import elementwise, reduce, shape
-from .arguments import _dim, _dims, _floating, _tensor
+from .arguments import _dim, _dims, _floating, _number, _tensor
 from .reductions import Extreme
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Order:
         x = _floating("quantile", self)
         if interpolation not in _BETWEEN:
             raise ArgumentError(f"quantile: interpolation {interpolation!r} is none of {', '.join(_BETWEEN)}")
-        q = q if is_tensor(q) else wrap(np.asarray(q, x.dtype))
+        q = q if is_tensor(q) else wrap(np.asarray(_number("quantile", "q", q, 0, 1), x.dtype))
         if q.dtype != x.dtype:
             raise DtypeError(f"quantile: q is {q.dtype}, x is {x.dtype}; they must be equal")
         if q.ndim > 1 or not bool(((q.array >= 0) & (q.array <= 1)).all()):
