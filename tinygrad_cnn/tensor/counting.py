@@ -38,13 +38,8 @@ class Counting:
         (tensor([1, 3]), tensor([1, 2]))
         """
         axis = None if dim is None else _axis("unique", self, dim)
-        found = np.unique(
-            _tensor("unique", self).array,
-            return_inverse=return_inverse,
-            return_counts=return_counts,
-            axis=axis,
-            equal_nan=False,
-        )
+        wanted: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
+        found = np.unique(_tensor("unique", self).array, axis=axis, equal_nan=False, **wanted)
         if not return_inverse and not return_counts:
             return wrap(found)
         values, *more = found
