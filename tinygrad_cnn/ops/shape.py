@@ -103,7 +103,9 @@ def put(x, *, index, shape):
     parts = index if isinstance(index, tuple) else (index,)
     if isinstance(index, np.ndarray) and index.dtype.kind in "iu" and x.size >= _WIDE * index.size > 0:
         _add_rows(out, index.ravel() % shape[0], x.reshape(index.size, *shape[1:]))
-    elif not any(isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype != np.bool_ for part in parts):
+    elif not any(
+        isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype != np.bool_ for part in parts
+    ):
         out[index] = x  # nothing comes twice
     elif out.size <= 4 * np.size(x):  # NumPy adds several times faster in one row
         places = np.arange(out.size).reshape(shape)[index]
