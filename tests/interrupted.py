@@ -1,5 +1,7 @@
 """A training that tests/test_training.py ends in the middle: `python tests/interrupted.py FOLDER [resume]`.
 
+It says the number of each step that is done, and waits for a line before the next.
+
 It has everything that a checkpoint could forget: dropout and batch norm, shuffling and random augmentation in
 threads, momentum, a schedule of every step, an average of the weights, early stopping.
 """
@@ -64,8 +66,12 @@ def train(
     return {key: np.array(value) for key, value in kept.items()}, history
 
 
+def ask(step: int) -> None:
+    """May I go on?"""
+    print(step, flush=True)
+    sys.stdin.readline()
+
+
 if __name__ == "__main__":
-    weights, _ = train(
-        Path(sys.argv[1]), "resume" in sys.argv, every=4, workers=2, tell=lambda step: print(step, flush=True)
-    )
+    weights, _ = train(Path(sys.argv[1]), "resume" in sys.argv, every=4, workers=2, tell=ask)
     tg.save(weights, Path(sys.argv[1]) / "weights.safetensors")

@@ -118,23 +118,25 @@ def test_a_training_stopped_anywhere_goes_on_bit_by_bit(
     assert lasting(history) == lasting(whole[own][1])
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", range(3))
 def test_a_killed_process_goes_on_bit_by_bit(tmp_path, whole, seed):
     draw = np.random.default_rng(seed)
     step, wait = int(draw.integers(1, 15)), float(draw.uniform(0, 0.01))
     command = [sys.executable, "-W", "error", interrupted.__file__, str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, env=environment) as process:
         for said in process.stdout:
+            print(file=process.stdin, flush=True)  # go on, with one more step at most
             if int(said) == step:
                 time.sleep(wait)
                 process.send_signal(signal.SIGKILL)
                 break
     assert process.returncode == -signal.SIGKILL and not (tmp_path / "weights.safetensors").exists()
-    done = subprocess.run([*command, "resume"], capture_output=True, text=True, env=environment)
+    done = subprocess.run([*command, "resume"], input="", capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[0]) <= step + 5  # it did not begin anew
-    assert step < 5 or int(done.stdout.split()[0]) > 1
+    first = int(done.stdout.split()[0])
+    assert max(1, step - 3) <= first <= step + 2, "it began at the last checkpoint"
     weights = {key: value.numpy() for key, value in tg.load(tmp_path / "weights.safetensors").items()}
     assert equal(weights, whole[0][0])
 
