@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-from . import autograd, data, errors, func, linalg, nn, optim
+from . import autograd, errors, nn
 from .creation import (
     arange,
     as_tensor,
@@ -83,7 +83,7 @@ from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, set_gra
 from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
-    from . import graph, models, testing, training, utils, vision
+    from . import data, func, graph, linalg, models, optim, testing, training, utils, vision
 
 __version__ = "0.1.0"
 
@@ -321,9 +321,14 @@ vdot = Tensor.vdot
 vsplit = Tensor.vsplit
 
 
+_ROOMS = {
+    "data", "func", "graph", "linalg", "models", "optim", "testing", "training", "utils", "vision",
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
-    """Rooms that few programs enter are opened on the first visit, which keeps the import short."""
-    if name in ("graph", "models", "testing", "training", "utils", "vision"):
+    """Rooms that not every program enters are opened on the first visit, which keeps the import short."""
+    if name in _ROOMS:
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import transforms
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
 from .cifar import CIFAR10, CIFAR100
 from .collate import default_collate, default_convert
 from .dataset import (
@@ -28,6 +30,9 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+
+if TYPE_CHECKING:
+    from . import transforms
 
 __all__ = [
     "CIFAR10",
@@ -61,3 +66,10 @@ __all__ = [
     "read_idx",
     "transforms",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The transforms are many, and loaded when they are first asked for."""
+    if name == "transforms":
+        return _import_module(f"{__name__}.transforms")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,9 @@
 """Modules, layers, losses, and `functional`: PyTorch's `torch.nn`."""
 
-from . import functional, init, parameter, utils
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+from . import functional, init, parameter
 from .activation import (
     CELU,
     ELU,
@@ -150,6 +153,9 @@ from .pooling import (
 )
 from .sparse import Embedding
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+
+if TYPE_CHECKING:
+    from . import utils
 
 __all__ = [
     "CELU",
@@ -312,3 +318,10 @@ __all__ = [
     "parameter",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`utils` is loaded when it is first asked for."""
+    if name == "utils":
+        return _import_module(f"{__name__}.utils")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
