@@ -87,6 +87,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+e, inf, nan, pi = _np.e, _np.inf, _np.nan, _np.pi
+
 # Dtypes are NumPy's, a shape is a tuple.
 Size: type[tuple[Any, ...]] = tuple
 bool = _np.dtype(_np.bool_)
@@ -429,6 +431,7 @@ __all__ = [
     "dsplit",
     "dstack",
     "dtype",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -479,6 +482,7 @@ __all__ = [
     "index_fill",
     "index_put",
     "index_select",
+    "inf",
     "inference_mode",
     "initial_seed",
     "inner",
@@ -544,6 +548,7 @@ __all__ = [
     "multinomial",
     "multiply",
     "mv",
+    "nan",
     "nan_to_num",
     "nanmean",
     "nansum",
@@ -564,6 +569,7 @@ __all__ = [
     "optim",
     "outer",
     "permute",
+    "pi",
     "poisson",
     "positive",
     "pow",

@@ -16,6 +16,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from parity import pytorch_page  # noqa: E402
+
 import tinygrad_cnn as tg  # noqa: E402
 
 FILES = sorted(file.stem for file in Path(__file__).parent.glob("test_*_parity.py"))
@@ -65,6 +67,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "nn.utils": "parametrizations parametrize stateless",
         "optim": "lr_scheduler swa_utils",
     },
+    "numbers": {"": "e inf nan pi"},
     "dtypes": {
         "": "bool double float float16 float32 float64 half int int16 int32 int64 int8 long short uint8"
     },
@@ -103,6 +106,11 @@ def test_what_is_compared_is_there_and_in_pytorch(namespace: str) -> None:
     assert sorted(names - public(namespace)) == []
     theirs = at(torch, NAMESPACES[namespace])
     assert [name for name in sorted(names) if not hasattr(theirs, name)] == []
+
+
+def test_the_page_says_what_is_compared() -> None:
+    committed = (Path(__file__).parents[2] / "docs" / "pytorch.md").read_text(encoding="utf-8")
+    assert committed == pytorch_page.page(), "run: python tests/parity/pytorch_page.py"
 
 
 def test_exceptions_are_needed() -> None:

@@ -1,4 +1,4 @@
-"""Where we differ from PyTorch on purpose: one test for each row of the table in docs/pytorch.md."""
+"""Where we differ from PyTorch on purpose: each test says its row of the table in docs/pytorch.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,35 @@ F, TF = tg.nn.functional, torch.nn.functional
 nan, inf = float("nan"), float("inf")
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A row of the table: what is so here, in PyTorch, why, and the test that shows both."""
+
+    here: str
+    there: str
+    why: str
+    test: Callable[[], None]
+
+
+DIFFERENCES: dict[str, Difference] = {}
+
+
+def differs(what: str, *, here: str, there: str, why: str) -> Callable[[Callable[[], None]], None]:
+    """Say what a test shows; docs/pytorch.md is made of it."""
+
+    def note(test: Callable[[], None]) -> None:
+        assert what not in DIFFERENCES
+        DIFFERENCES[what] = Difference(here, there, why, test)
+
+    return note
+
+
+@differs(
+    "Devices",
+    here='the CPU: `cuda.is_available()` is false, `device=` and `.to()` refuse all but "cpu"; no `.cuda()`',
+    there="many",
+    why="NumPy has one",
+)
 def one_device() -> None:
     assert not tg.cuda.is_available() and tg.cuda.device_count() == 0 and not hasattr(tg.Tensor, "cuda")
     assert tg.device("cpu") == "cpu" == tg.zeros(1).device and torch.device("cpu") != "cpu"
@@ -37,6 +66,12 @@ def one_device() -> None:
         tg.nn.Linear(1, 1, device="cpu")
 
 
+@differs(
+    "Dtypes and shapes",
+    here="`tg.float32` is NumPy's dtype, a shape is a tuple",
+    there="`torch.dtype`, `torch.Size`",
+    why="one vocabulary with NumPy",
+)
 def numpys_dtypes() -> None:
     assert tg.float32 == np.float32 and tg.zeros(2).dtype == np.float32
     assert type(tg.zeros(2, 3).shape) is tuple and type(torch.zeros(2, 3).shape) is torch.Size
@@ -44,6 +79,12 @@ def numpys_dtypes() -> None:
     assert repr(torch.zeros(1, dtype=torch.float64)) == "tensor([0.], dtype=torch.float64)"
 
 
+@differs(
+    "Kinds of errors",
+    here="`ShapeError` is a `ValueError`, `DtypeError` a `TypeError`, `GraphError` a `RuntimeError`",
+    there="nearly all are `RuntimeError`",
+    why="they can be told apart; see [Errors](errors.md)",
+)
 def errors_by_kind() -> None:
     with pytest.raises(ValueError, match="axis"):
         tg.ones(2) + tg.ones(3)
@@ -55,6 +96,12 @@ def errors_by_kind() -> None:
         torch.nn.Linear(2, 2)(torch.ones(1, 2, dtype=torch.float64))
 
 
+@differs(
+    "`grad_fn`",
+    here="named after the op: `MulBackward0`, `ConvBackward0`; `grad_fn.op` is the op",
+    there="its own names: `MulBackward0`, `ConvolutionBackward0`",
+    why="the name leads to the rule that you can read",
+)
 def names_of_nodes() -> None:
     def shown(t: Any, call: Callable[[Any, Any], Any]) -> str:
         return re.findall(r"<(\w+)>", repr(call(t, t.ones(1, 1, 3, requires_grad=True))))[0]
@@ -65,6 +112,12 @@ def names_of_nodes() -> None:
     assert (tg.ones(1, requires_grad=True) * 2).grad_fn.op.name == "mul"
 
 
+@differs(
+    "`from_numpy`, `.numpy()`",
+    here="memory is shared, but NumPy's side becomes read-only; `.numpy()` needs no `detach()`",
+    there="shared, writable",
+    why="a write behind the tape's back gives wrong gradients",
+)
 def arrays_are_guarded() -> None:
     array = np.zeros(2)
     tg.from_numpy(array)
@@ -77,6 +130,12 @@ def arrays_are_guarded() -> None:
         torch.ones(2, requires_grad=True).numpy()
 
 
+@differs(
+    "Writing to a view",
+    here="refused while the tape records",
+    there="becomes part of the graph of the whole",
+    why="a write under `no_grad()` works; else compute a new tensor",
+)
 def views_are_not_written_on_the_tape() -> None:
     for t in (tg, torch):
         x = t.ones(3, requires_grad=True) * 2
@@ -89,34 +148,70 @@ def views_are_not_written_on_the_tape() -> None:
         assert x.tolist() == [6, 2, 2]
 
 
+@differs(
+    "`view`",
+    here="is `reshape`: it copies where it must",
+    there="refuses",
+    why="",
+)
 def view_may_copy() -> None:
     assert tg.arange(6).reshape(2, 3).T.view(6).tolist() == [0, 3, 1, 4, 2, 5]
     with pytest.raises(RuntimeError):
         torch.arange(6).reshape(2, 3).T.view(6)
 
 
+@differs(
+    "`empty`",
+    here="zeros",
+    there="whatever was there",
+    why="nothing depends on the past",
+)
 def empty_is_zeros() -> None:
     assert not tg.empty(1000).array.any()
 
 
+@differs(
+    "Random numbers",
+    here="NumPy's generator: the same seed gives other numbers",
+    there="Mersenne Twister",
+    why="distributions are the same",
+)
 def other_random_numbers() -> None:
     tg.manual_seed(0)
     torch.manual_seed(0)
     assert tg.rand(5).tolist() != torch.rand(5).tolist()
 
 
+@differs(
+    "`x[::-1]`",
+    here="works, as in NumPy",
+    there="refuses negative steps",
+    why="",
+)
 def negative_steps() -> None:
     assert tg.arange(4)[::-1].tolist() == [3, 2, 1, 0]
     with pytest.raises(ValueError):
         torch.arange(4)[::-1]
 
 
+@differs(
+    "`uint8` as an index",
+    here="integers",
+    there="a mask, deprecated",
+    why="",
+)
 def bytes_are_integers() -> None:
     assert tg.arange(4)[tg.tensor([1, 0], dtype=tg.uint8)].tolist() == [1, 0]
     with pytest.raises(IndexError), pytest.warns(UserWarning, match=r"uint8|byte"):
         torch.arange(4)[torch.tensor([1, 0], dtype=torch.uint8)]
 
 
+@differs(
+    "Labels and indices",
+    here="of any integer dtype; BCE takes integer targets",
+    there="`int64`; BCE wants floats",
+    why="a label is a label",
+)
 def any_integers_are_indices() -> None:
     logits, small = np.zeros((2, 3), np.float32), np.array([0, 2])
     for dtype in ("uint8", "int16", "int32"):
@@ -133,6 +228,12 @@ def any_integers_are_indices() -> None:
         TF.binary_cross_entropy(torch.tensor(x), torch.tensor([0, 1]))
 
 
+@differs(
+    "Numbers for tensors",
+    here="`maximum(x, 0)`, `logical_and(m, True)`",
+    there="tensors only",
+    why="",
+)
 def numbers_for_tensors() -> None:
     assert tg.maximum(tg.tensor([-1.0, 2.0]), 0).tolist() == [0, 2]
     assert tg.logical_and(tg.tensor([True, False]), True).tolist() == [True, False]
@@ -140,11 +241,23 @@ def numbers_for_tensors() -> None:
         torch.maximum(torch.tensor([-1.0, 2.0]), 0)
 
 
+@differs(
+    "NumPy's scalars",
+    here="a list of `np.float64` becomes float32, like Python's floats",
+    there="float64",
+    why="they are weak everywhere",
+)
 def numpy_scalars_are_weak_everywhere() -> None:
     assert tg.tensor([np.float64(1), np.float64(2)]).dtype == tg.float32
     assert torch.tensor([np.float64(1), np.float64(2)]).dtype == torch.float64
 
 
+@differs(
+    "Second spellings",
+    here="`dim=`, `keepdim=`; the first argument has no name",
+    there="also `axis=`, `keepdims=`, `input=`",
+    why="one way to say it",
+)
 def one_spelling() -> None:
     x, y = tg.ones(2, 3), torch.ones(2, 3)
     assert torch.sum(input=y, axis=1, keepdims=True).shape == (2, 1)
@@ -153,17 +266,35 @@ def one_spelling() -> None:
             call()
 
 
+@differs(
+    "Bools and bytes",
+    here="`any` and `all` are always bool",
+    there="uint8 stays uint8",
+    why="a truth is a bool",
+)
 def truth_is_bool() -> None:
     assert tg.tensor([1, 0], dtype=tg.uint8).any().dtype == tg.bool
     assert torch.tensor([1, 0], dtype=torch.uint8).any().dtype == torch.uint8
 
 
+@differs(
+    "`dim=()`",
+    here="all axes, for every reduction",
+    there="all axes for `sum`, none for `any` and `all`",
+    why="",
+)
 def no_axes_are_all_axes() -> None:
     x = np.array([[True, False]])
     assert tg.tensor(x).any(dim=()).shape == tg.tensor(x).sum(dim=()).shape == ()
     assert torch.tensor(x).any(dim=()).shape == (1, 2) and torch.tensor(x).sum(dim=()).shape == ()
 
 
+@differs(
+    "`softmax` without `dim`",
+    here="refuses; `nn.Softmax()` takes the last axis, as do `Softmin` and `LogSoftmax`",
+    there="guesses an axis, and warns",
+    why="",
+)
 def dim_is_asked_for() -> None:
     with pytest.raises(TypeError):
         F.softmax(tg.ones(2, 3))
@@ -173,6 +304,12 @@ def dim_is_asked_for() -> None:
         assert getattr(tg.nn, name)().dim == -1 and getattr(torch.nn, name)().dim is None
 
 
+@differs(
+    "`relu` of nan and -0",
+    here="slope 1 at nan, 0 at -nan; relu(-0.) may be 0.",
+    there="slope 1; -0.",
+    why="bits are compared",
+)
 def relu_of_odd_numbers() -> None:
     nans = [nan, -nan]  # there are two, and they differ in their sign
     x, y = tg.tensor(nans, requires_grad=True), torch.tensor(nans, requires_grad=True)
@@ -184,6 +321,12 @@ def relu_of_odd_numbers() -> None:
     assert np.signbit(torch.tensor([-0.0]).relu().numpy()).all()
 
 
+@differs(
+    "`amax`, `amin` of nan",
+    here="the nans share the gradient, as in `max()`",
+    there="nan for every element",
+    why="it shows where the nan is",
+)
 def nan_takes_the_gradient_of_extremes() -> None:
     x, y = tg.tensor([1.0, nan], requires_grad=True), torch.tensor([1.0, nan], requires_grad=True)
     x.amax(0).backward()
@@ -191,6 +334,12 @@ def nan_takes_the_gradient_of_extremes() -> None:
     assert x.grad.tolist() == [0, 1] and torch.isnan(y.grad).all()
 
 
+@differs(
+    "`prod`, `nanmean` of nan",
+    here="a nan's slope is the product of the others; nothing but nans has slope 0",
+    there="nan",
+    why="the rule does not divide",
+)
 def slopes_at_nan() -> None:
     for call, values, mine, wanted in (
         (lambda x: x.prod(), [2.0, np.nan, 3.0], [np.nan, 6.0, np.nan], [np.nan] * 3),
@@ -202,6 +351,12 @@ def slopes_at_nan() -> None:
             np.testing.assert_array_equal(x.grad.tolist(), expected)
 
 
+@differs(
+    "`scatter`, `scatter_reduce`",
+    here="a `src` larger than the index has a gradient; what `include_self=False` leaves out takes no share",
+    there="refuses in backward; they take a share, which is lost",
+    why="it is the derivative of what was computed",
+)
 def gradients_of_scatter() -> None:
     src = tg.ones(3, requires_grad=True)
     tg.zeros(3).scatter(0, tg.tensor([2, 1]), src).sum().backward()
@@ -215,6 +370,12 @@ def gradients_of_scatter() -> None:
         assert src.grad.tolist() == [share]
 
 
+@differs(
+    "`det` of a singular matrix",
+    here="no gradient: refuses in backward",
+    there="zeros, which are wrong",
+    why="the rule needs the inverse",
+)
 def singular_matrices_have_no_gradient() -> None:
     x, y = (t.tensor([[1.0, 2.0], [2.0, 4.0]], requires_grad=True) for t in (tg, torch))
     with pytest.raises(tg.errors.ArgumentError, match="singular"):
@@ -223,6 +384,12 @@ def singular_matrices_have_no_gradient() -> None:
     assert not y.grad.numpy().any()  # the derivative is [[4, -2], [-2, 1]]
 
 
+@differs(
+    "`hardsigmoid`, `celu` in float64",
+    here="slopes are exact",
+    there="slopes with 1/6 and 1/alpha in float32",
+    why="",
+)
 def slopes_are_exact() -> None:
     for name, options, slope in (("hardsigmoid", {}, 1 / 6), ("celu", {"alpha": 0.3}, np.exp(-1 / 0.3))):
         found = []
@@ -233,6 +400,12 @@ def slopes_are_exact() -> None:
         assert found[0] < 1e-15 and 1e-9 < found[1] < 1e-6
 
 
+@differs(
+    "`binary_cross_entropy`",
+    here="the slope by the target stays within ±100, like the loss",
+    there="infinite at 0 and 1",
+    why="it is the derivative of what was computed",
+)
 def slope_of_bce_by_the_target() -> None:
     grads = []
     for t in (tg, torch):
@@ -242,6 +415,12 @@ def slope_of_bce_by_the_target() -> None:
     assert grads == [[100, -100], [inf, -inf]]
 
 
+@differs(
+    "Losses of pairs",
+    here="shapes must be equal",
+    there="broadcast, and most warn",
+    why="nearly always a mistake",
+)
 def losses_do_not_broadcast() -> None:
     for name in ("mse_loss", "l1_loss", "smooth_l1_loss"):
         with pytest.raises(ShapeError, match="mistake"):
@@ -254,11 +433,23 @@ def losses_do_not_broadcast() -> None:
         assert getattr(TF, name)(torch.ones(2, 1), torch.ones(2), reduction="none").shape == (2, 2)
 
 
+@differs(
+    "`soft_margin_loss` far out",
+    here="goes on in a straight line",
+    there="infinite",
+    why="it is that of `softplus`",
+)
 def soft_margin_is_stable() -> None:
     assert F.soft_margin_loss(tg.tensor([-200.0]), tg.tensor([1.0])).item() == 200
     assert TF.soft_margin_loss(torch.tensor([-200.0]), torch.tensor([1.0])).item() == inf
 
 
+@differs(
+    "`ctc_loss` by `log_probs`",
+    here="its derivative, of any order",
+    there="that by what went into `log_softmax`, once",
+    why="after `log_softmax` they are the same",
+)
 def ctc_is_differentiated_as_it_is() -> None:
     grads = []
     for t in (tg, torch):
@@ -268,6 +459,12 @@ def ctc_is_differentiated_as_it_is() -> None:
     assert grads[0] == [[0, -1]] and grads[1] == [[pytest.approx(0.5), pytest.approx(-0.5)]]
 
 
+@differs(
+    "Losses of segmentation",
+    here="`dice_loss`, `focal_loss` and others, and their modules",
+    there="in other packages",
+    why="they are needed",
+)
 def losses_of_segmentation() -> None:
     for name in ("dice_loss", "focal_loss", "generalized_dice_loss", "jaccard_loss", "tversky_loss"):
         module = "".join(word.capitalize() for word in name.split("_"))
@@ -275,6 +472,12 @@ def losses_of_segmentation() -> None:
         assert not hasattr(TF, name) and not hasattr(torch.nn, module)
 
 
+@differs(
+    "`dropout2d` of 3 axes",
+    here="one image (c, height, width)",
+    there="(n, c, length), and warns of the change",
+    why="as for 1-D and 3-D",
+)
 def dropout2d_knows_one_image() -> None:
     kept = F.dropout2d(tg.ones(100, 2, 2)).array != 0
     assert (kept == kept[:, :1, :1]).all()
@@ -283,6 +486,12 @@ def dropout2d_knows_one_image() -> None:
     assert not (other == other[:, :1, :1]).all()
 
 
+@differs(
+    "Padding of convolutions",
+    here='also "full", (before, after) pairs, and "same" with any stride, by Keras\' rule',
+    there='"same" refuses strides',
+    why="",
+)
 def padding_words() -> None:
     x, w = np.ones((1, 1, 7), np.float32), np.ones((1, 1, 3), np.float32)
 
@@ -297,6 +506,12 @@ def padding_words() -> None:
         TF.conv1d(torch.tensor(x), torch.tensor(w), padding="full")
 
 
+@differs(
+    "Padding of `max_pool`",
+    here="at most half of what a window spans; a window of padding only is refused",
+    there="at most half of its taps; -inf",
+    why="dilated windows can be padded, and there is no -inf",
+)
 def padding_of_pools() -> None:
     x = np.arange(1.0, 6.0).reshape(1, 1, 5)
     # 2 <= half of what the window spans, though more than half of its taps
@@ -309,6 +524,12 @@ def padding_of_pools() -> None:
     assert TF.max_pool1d(torch.tensor(x[..., :1]), 2, 1, padding=1, dilation=2).tolist() == [[[-inf]]]
 
 
+@differs(
+    "`interpolate` where a size stays",
+    here='"nearest" takes each pixel, there and back, whatever the `scale_factor`',
+    there="shifts there, not back",
+    why="the gradient is that of the result",
+)
 def nearest_goes_back_the_way_it_came() -> None:
     """PyTorch's forward shifts by the factor that was asked for, its backward thinks that nothing moved."""
     results = []
@@ -320,6 +541,12 @@ def nearest_goes_back_the_way_it_came() -> None:
     assert results == [([[[1, 2]]], [[[1, 1]]]), ([[[1, 1]]], [[[1, 1]]])]
 
 
+@differs(
+    "`interpolate`, `antialias`, width 1",
+    here="heights are resampled",
+    there="the first row, repeated",
+    why="looks like an oversight",
+)
 def smooth_to_one_column() -> None:
     x = [[[[1.0], [2.0]]]]
     mine, wanted = (
@@ -328,6 +555,12 @@ def smooth_to_one_column() -> None:
     assert mine.flatten().tolist() == [1, 1.5, 2] and wanted.flatten().tolist() == [1, 1, 1]
 
 
+@differs(
+    "`inplace=True`",
+    here="accepted, changes nothing; `relu_(x)` and the like write",
+    there="writes over the input",
+    why="saved values stay what they were",
+)
 def inplace_changes_nothing() -> None:
     x, y = tg.tensor([-1.0]), torch.tensor([-1.0])
     tg.nn.ReLU(inplace=True)(x)
@@ -336,6 +569,12 @@ def inplace_changes_nothing() -> None:
     assert F.relu_(x) is x and x.tolist() == [0]
 
 
+@differs(
+    "Modules in lists",
+    here="lists, tuples and dicts of modules and parameters are found",
+    there="only `ModuleList` and the like",
+    why="parts are found by looking",
+)
 def lists_hold_modules() -> None:
     def keys(t: Any) -> list[str]:
         class Net(t.nn.Module):
@@ -348,6 +587,12 @@ def lists_hold_modules() -> None:
     assert keys(tg) == ["layers.0.weight", "layers.0.bias"] and keys(torch) == []
 
 
+@differs(
+    "`super().__init__()`",
+    here="may be left out of a module's `__init__`",
+    there="asked for",
+    why="there is nothing to prepare",
+)
 def modules_begin_by_themselves() -> None:
     for t in (tg, torch):
 
@@ -362,6 +607,12 @@ def modules_begin_by_themselves() -> None:
                 Net(t.nn.Linear(1, 1))
 
 
+@differs(
+    "Lazy layers",
+    here="know their channels after `load_state_dict`; can all be copied",
+    there="only `LazyLinear`; not `LazyBatchNorm`",
+    why="",
+)
 def lazy_layers_know_what_was_loaded() -> None:
     channels, copied = [], []
     for t in (tg, torch):
@@ -378,6 +629,12 @@ def lazy_layers_know_what_was_loaded() -> None:
     assert channels == [3, 0] and copied == [True, False]
 
 
+@differs(
+    "Parametrized modules",
+    here="can be pickled",
+    there="refuse",
+    why="",
+)
 def parametrized_modules_are_pickled() -> None:
     for t in (tg, torch):
         layer = t.nn.utils.parametrizations.weight_norm(t.nn.Linear(2, 2))
@@ -389,6 +646,12 @@ def parametrized_modules_are_pickled() -> None:
                 pickle.dumps(layer)
 
 
+@differs(
+    "`TransformerEncoder` with padding",
+    here="computes what stands in the padding",
+    there="zeros there in evaluation without gradients",
+    why="one way to compute it",
+)
 def padding_is_computed() -> None:
     ends = []
     for t in (tg, torch):
@@ -401,6 +664,12 @@ def padding_is_computed() -> None:
     assert ends == [False, True]
 
 
+@differs(
+    "`load_state_dict`",
+    here="all or nothing",
+    there="loads what fits, then raises",
+    why="a model is never half loaded",
+)
 def loading_is_all_or_nothing() -> None:
     left = []
     for t in (tg, torch):
@@ -412,6 +681,12 @@ def loading_is_all_or_nothing() -> None:
     assert issubclass(StateDictError, RuntimeError)
 
 
+@differs(
+    "A Tensor as `lr`",
+    here="its number is taken",
+    there="the Tensor is kept, and may be changed",
+    why="numbers are weak and fast",
+)
 def the_number_of_a_rate() -> None:
     rates = []
     for t in (tg, torch):
@@ -424,6 +699,12 @@ def the_number_of_a_rate() -> None:
     assert rates == [0.5, 0.25]
 
 
+@differs(
+    "`capturable`, `differentiable`",
+    here="refused; `foreach` and `fused` change nothing",
+    there="other loops",
+    why="nothing to capture; a step is not recorded",
+)
 def other_loops() -> None:
     for options in ({"foreach": True}, {"fused": True}):
         tg.optim.Adam([tg.zeros(1)], **options)
@@ -433,6 +714,12 @@ def other_loops() -> None:
             tg.optim.Adam([tg.zeros(1)], **{option: True})
 
 
+@differs(
+    "Numbers in an optimizer's state",
+    here="Python's",
+    there="float32, unless the default dtype is float64",
+    why="float64 parameters keep their precision",
+)
 def numbers_of_the_state() -> None:
     states = []
     for t in (tg, torch):
@@ -445,6 +732,12 @@ def numbers_of_the_state() -> None:
     assert states[0] == exact and states[1].dtype == torch.float32 and states[1].item() != exact
 
 
+@differs(
+    "`Muon`",
+    here="computes in the parameter's dtype",
+    there="in bfloat16",
+    why="NumPy has none, and it is more exact",
+)
 def muons_precision() -> None:
     gradient, steps = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32), []
     for t in (tg, torch):
@@ -456,6 +749,12 @@ def muons_precision() -> None:
     assert 1e-4 < error < 0.03  # bfloat16 has eight bits, a float32 24
 
 
+@differs(
+    "Learning rates below 0",
+    here="a schedule refuses to set one",
+    there="goes uphill",
+    why="found at `OneCycleLR`'s end, and in chains of a cosine with `eta_min`",
+)
 def uphill_is_refused() -> None:
     for t in (tg, torch):
         optimizer, schedules = t.optim.SGD([t.zeros(1)], lr=0.1), t.optim.lr_scheduler
@@ -469,6 +768,12 @@ def uphill_is_refused() -> None:
         assert (lowest < -0.01) == (t is torch)
 
 
+@differs(
+    "`CosineAnnealingWarmRestarts.step(epoch)`",
+    here="starts a cycle where it starts",
+    there="may still be in the one before, by rounding",
+    why="counted, without logarithms",
+)
 def restarts_in_time() -> None:
     ends = []
     for t in (tg, torch):
@@ -478,6 +783,12 @@ def restarts_in_time() -> None:
     assert ends == pytest.approx([1.0, 0.0])
 
 
+@differs(
+    "Schedules within `SequentialLR`",
+    here="chains and sequences begin at their epoch 0",
+    there="begin a step late, or fail",
+    why="they can be nested",
+)
 def nested_schedules() -> None:
     rows = []
     for t in (tg, torch):
@@ -501,6 +812,12 @@ def nested_schedules() -> None:
     assert rows == [[1.0, 0.5, 0.5, 0.25, 0.125], [0.5, 0.25]]
 
 
+@differs(
+    "Workers of a `DataLoader`",
+    here="threads: the same batches for any number of them; a stream is read once",
+    there="processes; a stream is read by each",
+    why="nothing is pickled, and seeds decide alone",
+)
 def workers_are_threads() -> None:
     def epoch(t: Any) -> list[int]:
         class Stream(t.IterableDataset):
@@ -515,66 +832,6 @@ def workers_are_threads() -> None:
         assert epoch(torch.utils.data) == [1, 1, 2, 2]
 
 
-# What stands in the table's first column, in order.
-DIFFERENCES: dict[str, Callable[[], None]] = {
-    "Devices": one_device,
-    "Dtypes and shapes": numpys_dtypes,
-    "Kinds of errors": errors_by_kind,
-    "`grad_fn`": names_of_nodes,
-    "`from_numpy`, `.numpy()`": arrays_are_guarded,
-    "Writing to a view": views_are_not_written_on_the_tape,
-    "`view`": view_may_copy,
-    "`empty`": empty_is_zeros,
-    "Random numbers": other_random_numbers,
-    "`x[::-1]`": negative_steps,
-    "`uint8` as an index": bytes_are_integers,
-    "Labels and indices": any_integers_are_indices,
-    "Numbers for tensors": numbers_for_tensors,
-    "NumPy's scalars": numpy_scalars_are_weak_everywhere,
-    "Second spellings": one_spelling,
-    "Bools and bytes": truth_is_bool,
-    "`dim=()`": no_axes_are_all_axes,
-    "`softmax` without `dim`": dim_is_asked_for,
-    "`relu` of nan and -0": relu_of_odd_numbers,
-    "`hardsigmoid`, `celu` in float64": slopes_are_exact,
-    "`amax`, `amin` of nan": nan_takes_the_gradient_of_extremes,
-    "`prod`, `nanmean` of nan": slopes_at_nan,
-    "`scatter`, `scatter_reduce`": gradients_of_scatter,
-    "`det` of a singular matrix": singular_matrices_have_no_gradient,
-    "`binary_cross_entropy`": slope_of_bce_by_the_target,
-    "Losses of pairs": losses_do_not_broadcast,
-    "`soft_margin_loss` far out": soft_margin_is_stable,
-    "`ctc_loss` by `log_probs`": ctc_is_differentiated_as_it_is,
-    "Losses of segmentation": losses_of_segmentation,
-    "`dropout2d` of 3 axes": dropout2d_knows_one_image,
-    "Padding of convolutions": padding_words,
-    "Padding of `max_pool`": padding_of_pools,
-    "`interpolate` where a size stays": nearest_goes_back_the_way_it_came,
-    "`interpolate`, `antialias`, width 1": smooth_to_one_column,
-    "`inplace=True`": inplace_changes_nothing,
-    "Modules in lists": lists_hold_modules,
-    "`super().__init__()`": modules_begin_by_themselves,
-    "Lazy layers": lazy_layers_know_what_was_loaded,
-    "Parametrized modules": parametrized_modules_are_pickled,
-    "`TransformerEncoder` with padding": padding_is_computed,
-    "`load_state_dict`": loading_is_all_or_nothing,
-    "A Tensor as `lr`": the_number_of_a_rate,
-    "`capturable`, `differentiable`": other_loops,
-    "Numbers in an optimizer's state": numbers_of_the_state,
-    "`Muon`": muons_precision,
-    "Learning rates below 0": uphill_is_refused,
-    "`CosineAnnealingWarmRestarts.step(epoch)`": restarts_in_time,
-    "Schedules within `SequentialLR`": nested_schedules,
-    "Workers of a `DataLoader`": workers_are_threads,
-}
-
-
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_difference(name: str) -> None:
-    DIFFERENCES[name]()
-
-
-def test_the_page_lists_these_and_no_others() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "pytorch.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.+?) \|", page, re.M)[1:]
-    assert rows == list(DIFFERENCES)
+    DIFFERENCES[name].test()
