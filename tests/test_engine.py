@@ -13,7 +13,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import autograd
-from tinygrad_cnn.errors import DtypeError, GraphError, ShapeError
+from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError
 from tinygrad_cnn.op import op, registry
 from tinygrad_cnn.tape import walk
 from tinygrad_cnn.testing import gradcheck
@@ -325,6 +325,11 @@ def test_grad_of_an_unused_input():
     dx, nothing = autograd.grad((x * 2).sum(), [x, unused], allow_unused=True)
     equal(dx, [2.0])
     assert nothing is None
+    dx, zero = autograd.grad((x * 2).sum(), [x, unused], only_inputs=True, materialize_grads=True)
+    equal(dx, [2.0])
+    equal(zero, [0.0])
+    with pytest.raises(ArgumentError, match="leave out allow_unused=False"):
+        autograd.grad((x * 2).sum(), [x, unused], allow_unused=False, materialize_grads=True)
 
 
 def test_grad_with_grad_outputs_and_several_outputs():

@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import nn
-from tinygrad_cnn.errors import ArgumentError, ShapeError, StateDictError
+from tinygrad_cnn.errors import ArgumentError, DtypeError, ShapeError, StateDictError
 
 
 class Scale(nn.Module):
@@ -52,8 +52,23 @@ def test_children_and_modules():
     assert [name for name, _ in tree.named_modules()] == ["", "child", "pair.0", "pair.1", "named.a"]
     assert tree.get_submodule("pair.1") is tree.pair[1]
     assert tree.get_parameter("named.a.weight") is tree.named["a"].weight
+    assert tree.get_parameter("named.b.0") is tree.named["b"][0] and tree.get_submodule("") is tree
     with pytest.raises(ArgumentError, match=r"no module 'pair\.7'"):
         tree.get_submodule("pair.7")
+    for target in ("own", "child.weight", "child.", None):
+        with pytest.raises(ArgumentError, match="get_submodule: Tree has no module"):
+            tree.get_submodule(target)
+    with pytest.raises(ArgumentError, match="get_parameter: Tree has no parameter 'child'"):
+        tree.get_parameter("child")
+
+
+def test_a_path_is_followed_not_searched_for():
+    model = nn.Sequential(*(nn.Sequential(Scale()) for _ in range(9)))
+    looked = []
+    for module in list(model.modules()):
+        module._parts = lambda m=module: looked.append(m) or nn.Module._parts(m)
+    assert model.get_parameter("8.0.weight") is model[8][0].weight
+    assert looked == [model, model[8], model[8][0]]
 
 
 def test_an_assignment_is_plain_python():
@@ -173,6 +188,8 @@ def test_hooks_see_and_replace():
     first.remove()
     assert model(tg.zeros(2)).tolist() == [1, 1] and seen == [1]
     assert not Scale()._hooks, "hooks of one module must not reach another"
+    with pytest.raises(DtypeError, match="forward hook: None cannot be called; pass a function"):
+        model.register_forward_hook(None)
 
 
 def test_errors_say_which_module():

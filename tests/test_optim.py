@@ -428,6 +428,47 @@ def test_state_dicts_that_do_not_fit(state, message):
     assert optimizer.param_groups[0]["lr"] == 0.25 and not optimizer.state
 
 
+class Accumulates(Optimizer):
+    """A step as one writes it for PyTorch: on Tensors, which it keeps as well."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["sum"], state["step"] = Tensor(np.zeros_like(p.array)), 0
+                state["step"] += 1
+                state["sum"].mul_(0.9).add_(p.grad)
+                p.sub_(state["sum"] * group["lr"])
+
+
+def test_a_step_of_ones_own_finds_its_tensors_again(tmp_path):
+    def trained(p, optimizer):
+        for _ in range(2):
+            optimizer.zero_grad()
+            (p * p).sum().backward()
+            optimizer.step()
+        return p.array.copy()
+
+    p = tensor([1.0, -2.0], requires_grad=True)
+    optimizer = Accumulates([p])
+    trained(p, optimizer)
+    save(optimizer.state_dict(), tmp_path / "state.npz")
+    twins = []
+    for state in (optimizer.state_dict(), load(tmp_path / "state.npz")):
+        twin = p.detach().clone().requires_grad_()
+        other = Accumulates([twin])
+        other.load_state_dict(state)
+        assert other.state[twin]["sum"] is not optimizer.state[p]["sum"]
+        twins.append(trained(twin, other))
+    wanted = trained(p, optimizer)
+    assert all(np.array_equal(twin, wanted) for twin in twins)
+
+
 # --- errors --------------------------------------------------------------------------------------------
 
 
@@ -520,10 +561,10 @@ w = zeros(2, requires_grad=True)
             ArgumentError,
             "no OneCycleLR has run",
         ),
-        (lambda: utils.clip_grad_norm_([w], -1), ArgumentError, "max_norm is -1.0; a length is 0 or more"),
+        (lambda: utils.clip_grad_norm_([w], -1), ArgumentError, "max_norm is -1; a length is 0 or more"),
         (lambda: utils.clip_grad_norm_([w], 1, 0), ArgumentError, "norm_type is 0.0; it must be above 0"),
         (lambda: utils.clip_grad_norm_([1], 1), ArgumentError, "parameter 0 is a int"),
-        (lambda: utils.clip_grad_value_([w], -1), ArgumentError, "clip_value is -1.0"),
+        (lambda: utils.clip_grad_value_([w], -1), ArgumentError, "clip_value is -1"),
         (lambda: utils.parameters_to_vector([]), ArgumentError, "there are no parameters"),
         (lambda: utils.vector_to_parameters(zeros(3), [w]), ShapeError, r"vec is \(3,\), .* have 2 elements"),
         (lambda: utils.vector_to_parameters(zeros(1, 2), [w]), ShapeError, r"vec is \(1, 2\)"),
@@ -726,6 +767,8 @@ def test_the_state_dict_of_another_schedule():
     optimizer = SGD([zeros(1)])
     state = lr_scheduler.ExponentialLR(optimizer, 0.5).state_dict()
     schedule = lr_scheduler.StepLR(optimizer, 3, 0.25)
+    with pytest.raises(StateDictError, match="None is no state dict; pass what"):
+        lr_scheduler.StepLR(SGD([w], lr=1.0), 1).load_state_dict(None)
     with pytest.raises(StateDictError, match="StepLR: the state dict lacks step_size; load it into the kind"):
         schedule.load_state_dict(state)
     assert schedule.gamma == 0.25
@@ -763,6 +806,8 @@ def test_large_float32_gradients_do_not_overflow_the_norm():
 def test_clipping_what_is_not_finite():
     p = zeros(2)
     p.grad = tensor([1.0, math.nan])
+    with pytest.raises(ArgumentError, match="max_norm is None; a length is 0 or more"):
+        utils.clip_grad_norm_([p], None)
     with pytest.raises(GraphError, match="the norm of the gradients is nan"):
         utils.clip_grad_norm_([p], 1.0, error_if_nonfinite=True)
     assert p.grad.array[0] == 1
@@ -811,7 +856,7 @@ def test_all_is_complete():
     public = {
         n
         for n, v in vars(lr_scheduler).items()
-        if isinstance(v, type) and issubclass(v, lr_scheduler.LRScheduler)
+        if isinstance(v, type) and issubclass(v, lr_scheduler.LRScheduler) and not n.startswith("_")
     }
     assert set(lr_scheduler.__all__) == public
 
@@ -819,3 +864,7 @@ def test_all_is_complete():
 def test_repr_shows_the_options():
     text = repr(SGD([w], lr=0.5))
     assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0.0\n    differentiable: False\n")
+    text = repr(SGD([{"params": w}, {"params": zeros(1)}], lr=0.5))
+    assert (
+        text.endswith("    weight_decay: 0.0\n)") and "    weight_decay: 0.0\n\nParameter Group 1\n" in text
+    )

@@ -27,6 +27,7 @@ from tinygrad_cnn.errors import (
     ShapeError,
     StateDictError,
 )
+from tinygrad_cnn.optim import lr_scheduler as schedules
 from tinygrad_cnn.training import (
     Accuracy,
     Callback,
@@ -46,6 +47,7 @@ from tinygrad_cnn.training import (
 from tinygrad_cnn.vision import learning_rates
 
 ROOT = Path(__file__).parent.parent
+ANOTHER = tg.optim.SGD(nn.Linear(2, 1).parameters(), 0.1)
 
 
 def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
@@ -433,6 +435,12 @@ def test_a_loss_wants_to_be_small():
             "none of the parameters",
         ),
         ({"scheduler_every": "step"}, ArgumentError, "use 'epoch' or 'batch'"),
+        (
+            {"scheduler_every": "batch", "scheduler": schedules.ReduceLROnPlateau(ANOTHER)},
+            ArgumentError,
+            "ReduceLROnPlateau looks at the loss of an epoch; use scheduler_every='epoch'",
+        ),
+        ({"scheduler": schedules.StepLR(ANOTHER, 1)}, ArgumentError, "the rates of another optimizer"),
         ({"metrics": [Accuracy(), Accuracy()]}, ArgumentError, "two metrics are called 'accuracy'"),
         ({"metrics": [Mean(nn.MSELoss(), "loss")]}, ArgumentError, "two metrics are called 'loss'"),
         ({"validation": []}, ArgumentError, "evaluate: the loader has no batches"),
@@ -517,9 +525,9 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     callbacks = [Checkpoint(path, every=3)]
     fit(*setting(), epochs=1, metrics=[nn.L1Loss()], callbacks=callbacks, progress=False)
 
-    def resume(**options):
+    def resume(parts=None, **options):
         fit(
-            *setting(),
+            *(parts or setting()),
             **{
                 "epochs": 2,
                 "metrics": [nn.L1Loss()],
@@ -534,10 +542,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     for change in ({"metrics": []}, {"callbacks": []}):
         with pytest.raises(StateDictError, match="resume with the arguments that it was begun with"):
             resume(**change)
-    model, _, loss_fn, optimizer = setting()
+    model, _, loss_fn, optimizer = parts = setting()
     scheduler = tg.optim.lr_scheduler.StepLR(optimizer, 1)
     with pytest.raises(StateDictError, match=r"'scheduler': False.*'scheduler': True"):
-        resume(scheduler=scheduler)
+        resume(parts, scheduler=scheduler)
     with pytest.raises(StateDictError, match="does not fit Sequential"):
         model = nn.Sequential(nn.Linear(2, 1))
         optimizer = tg.optim.SGD(model.parameters(), lr=0.1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .kernels.runtime import quiet, restore
 from .op import is_tensor, wrap
 from .ops.elementwise import to
@@ -70,12 +70,16 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    *,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
     """Return d(outputs)/d(inputs), and leave every `.grad` alone.
 
     Arguments and errors as in `backward`; with `allow_unused` an input that the outputs do not depend
-    on gets None, without it that is a GraphError.
+    on gets None, with `materialize_grads` zeros, without either that is a GraphError.  `only_inputs` is
+    accepted for PyTorch's sake: it is always so.
 
     >>> import tinygrad_cnn as tg
     >>> x = tg.tensor(3.0, requires_grad=True)
@@ -83,6 +87,10 @@ def grad(
     >>> dx, tg.autograd.grad(dx, x)
     (tensor(27., grad_fn=<MulBackward0>), (tensor(18.),))
     """
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError(
+            "grad: materialize_grads gives zeros for what is not used; leave out allow_unused=False"
+        )
     inputs = [inputs] if is_tensor(inputs) else list(inputs)
     nodes = [_node("grad", x, i) for i, x in enumerate(inputs)]
     found: dict[Node, Tensor] = {}
@@ -95,7 +103,9 @@ def grad(
         create_graph,
     )
     for i, node in enumerate(nodes):
-        if node not in found and not allow_unused:
+        if node not in found and materialize_grads:
+            found[node] = wrap(np.zeros(inputs[i].shape, inputs[i].dtype))
+        elif node not in found and not allow_unused:
             raise GraphError(
                 f"grad: input {i} {inputs[i].shape} was not used to compute the outputs; "
                 "pass allow_unused=True to get None for it"

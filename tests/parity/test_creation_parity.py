@@ -379,7 +379,9 @@ def test_what_shares_memory_shares_it_again(way: str) -> None:
 def test_a_parameter_is_copied_as_one() -> None:
     for t in (tg, torch):
         w = t.nn.Parameter(t.ones(2))
+        (w * w).sum().backward()
         pair = copy.deepcopy([w, w])
+        assert pair[0].grad is None and w.grad is not None  # else the copy would begin with a gradient
         assert type(pair[0]) is t.nn.Parameter and pair[0] is pair[1] and pair[0] is not w
         assert type(pickle.loads(pickle.dumps(w))) is t.nn.Parameter
 

@@ -383,7 +383,8 @@ def assigned_state(t: Any) -> Any:
 def old_batch_norms_load(t: Any) -> Any:
     model = t.nn.BatchNorm2d(2)
     state = {k: v + 1 for k, v in model.state_dict().items() if k != "num_batches_tracked"}
-    return list(model.load_state_dict(state).missing_keys), model.state_dict()
+    result = model.load_state_dict(state)
+    return list(result.missing_keys), repr(result), model.state_dict()
 
 
 REFUSED |= {

@@ -407,13 +407,19 @@ def test_clipping_by_norm(shapes, dtype, seed, norm_type, max_norm, factor):
         theirs.append(torch.zeros(shape, dtype=torch.tensor(g).dtype))
         ours[-1].grad, theirs[-1].grad = Tensor(g.copy()), torch.tensor(g)
     total, wanted = (
-        utils.clip_grad_norm_(ours, max_norm, norm_type),
-        torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type),
+        utils.clip_grad_norm_(ours, max_norm, norm_type, False, None),
+        torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type, False, None),
     )
     close = {"rtol": 1e-5 if dtype == np.float32 else 1e-12}
     np.testing.assert_allclose(total.array, wanted.numpy(), **close)
     for p, t in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(p.grad.array, t.grad.numpy(), **close)
+
+
+def test_names_order_and_defaults_of_clipping():
+    for name in ("clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"):
+        ours, theirs = (inspect.signature(getattr(u, name)).parameters for u in (utils, torch.nn.utils))
+        assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
 
 
 COVERED = {"nn.utils": {"clip_grad_norm_"}, "optim": {*OPTIONS, "LBFGS", "Optimizer"}}

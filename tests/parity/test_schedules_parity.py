@@ -244,7 +244,8 @@ def reduced(schedule, losses):
     for loss in losses:
         schedule.optimizer.step()
         schedule.step(loss)
-        rows.append([*schedule.get_last_lr(), schedule.num_bad_epochs, schedule.cooldown_counter])
+        cooldown = schedule.cooldown_counter, schedule.in_cooldown
+        rows.append([*schedule.get_last_lr(), schedule.num_bad_epochs, *cooldown])
     return rows
 
 
@@ -326,7 +327,7 @@ def test_a_schedule_of_ones_own():
     rows = []
     for library in LIBRARIES:
 
-        class Halving(library.optim.lr_scheduler.LRScheduler):
+        class Halving(library.optim.lr_scheduler._LRScheduler):  # the name of old programs
             def get_lr(self):
                 return [base * 0.5**self.last_epoch for base in self.base_lrs]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import Function
-from ..errors import GraphError
+from ..errors import DtypeError, GraphError
 from ..tape import Handle, is_grad_enabled
 from ..tensor import Tensor
 
@@ -32,6 +32,8 @@ class Hook(NamedTuple):
 
 def register(hooks: dict[int, Hook], hook: Hook, prepend: bool = False) -> Handle:
     """Add a hook behind (or before) the others."""
+    if not callable(hook.function):
+        raise DtypeError(f"{hook.kind} hook: {hook.function!r:.40} cannot be called; pass a function")
     others = tuple(hooks)
     handle = Handle(hooks, hook)  # type: ignore[arg-type]
     if prepend:

@@ -32,6 +32,10 @@ class IncompatibleKeys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        kept = f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return kept if any(self) else "<All keys matched successfully>"
+
 
 class Module:
     """Base of all layers and models; subclass it and define `forward`.
@@ -78,12 +82,15 @@ class Module:
     # --- looking ---------------------------------------------------------------------------------------
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
-        """(name, value) of every attribute, with lists, tuples and dicts opened up: "layers.0".
+        """(name, part) of every module and parameter, also in lists, tuples and dicts: "layers.0".
 
         Lists under a name with an underscore stay closed: what is in them is nobody else's business.
         """
         for name, value in vars(self).items():
-            yield from ((name, value),) if name.startswith("_") else _open(name, value)
+            if isinstance(value, (Module, Parameter)):
+                yield name, value
+            elif isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
+                yield from _open(name, value)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules held directly, each once."""
@@ -157,16 +164,26 @@ class Module:
 
     def get_submodule(self, target: str) -> Module:
         """The module at a path such as "features.0"."""
-        for path, module in self.named_modules(remove_duplicate=False):
-            if path == target:
-                return module
+        found = self if target == "" else self._find(target)
+        if isinstance(found, Module):
+            return found
         raise self._absent("get_submodule", "module", target, self.named_modules())
+
+    def _find(self, target: str) -> Any:
+        """The module or parameter at a path, or None; it goes only where the path leads."""
+        if not isinstance(target, str):
+            return None
+        for name, part in self._parts():
+            if name == target:
+                return part
+            if isinstance(part, Module) and target.startswith(f"{name}."):
+                return part._find(target[len(name) + 1 :])
+        return None
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as "features.0.weight"."""
-        for path, parameter in self.named_parameters(remove_duplicate=False):
-            if path == target:
-                return parameter
+        if isinstance(found := self._find(target), Parameter):
+            return found
         raise self._absent("get_parameter", "parameter", target, self.named_parameters())
 
     def get_buffer(self, target: str) -> Tensor:
@@ -509,6 +526,10 @@ class Module:
         """Convert to float64."""
         return self.to(np.float64)
 
+    def half(self) -> Self:
+        """Convert to float16."""
+        return self.to(np.float16)
+
     def cpu(self) -> Self:
         """The module itself; there is no other device."""
         return self
@@ -543,15 +564,12 @@ class Module:
         return [name for name in super().__dir__() if not name[0].isdigit()]
 
 
-def _open(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (list, tuple)):
-        for i, item in enumerate(value):
-            yield from _open(f"{name}.{i}", item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _open(f"{name}.{key}", item)
-    else:
-        yield name, value
+def _open(name: str, held: Any) -> Iterator[tuple[str, Any]]:
+    for key, value in held.items() if isinstance(held, dict) else enumerate(held):
+        if isinstance(value, (Module, Parameter)):
+            yield f"{name}.{key}", value
+        elif isinstance(value, (list, tuple, dict)):
+            yield from _open(f"{name}.{key}", value)
 
 
 def _join(prefix: str, name: str) -> str:

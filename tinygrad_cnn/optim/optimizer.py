@@ -319,7 +319,7 @@ class Optimizer:
         number = {p: i for i, p in enumerate(self._parameters())}
         return {
             "state": {
-                i: {name: _copied(value) for name, value in self.state[p].items()}
+                i: {name: self._copied(value) for name, value in self.state[p].items()}
                 for p, i in number.items()
                 if self.state.get(p)
             },
@@ -375,7 +375,7 @@ class Optimizer:
 
     def _fitted(self, number: int, p: Tensor, saved: Mapping[str, Any]) -> dict[str, Any]:
         """The saved state of one parameter as arrays of its shape, dtype and layout."""
-        entry = {name: _copied(value) for name, value in saved.items() if value is not None}
+        entry = {name: self._copied(value) for name, value in saved.items() if value is not None}
         if self.keeps is None:
             return entry
         what = f"{self._name}: the state of parameter {number}"
@@ -398,6 +398,14 @@ class Optimizer:
 
     # --- odds and ends -------------------------------------------------------------------------------
 
+    def _copied(self, value: Any) -> Any:
+        """A copy of what is remembered; `update` works on arrays, a step of the subclass's own on Tensors."""
+        if isinstance(value, list):
+            return [self._copied(v) for v in value]
+        if isinstance(value, Tensor) and type(self).step is not Optimizer.step:
+            return value.detach().clone()
+        return np.array(value) if isinstance(value, (np.ndarray, Tensor)) else value
+
     @property
     def _name(self) -> str:
         return type(self).__name__
@@ -408,7 +416,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [f"{self._name} ("]
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
+            lines.append("\n" * (i > 0) + f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if not name.startswith("param")]
         return "\n".join([*lines, ")"])
 
@@ -459,9 +467,3 @@ def average_squares(v: np.ndarray, g: np.ndarray, beta: float, a: np.ndarray) ->
     a *= 1 - beta
     v *= beta
     v += a
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_copied(v) for v in value]
-    return np.array(value) if isinstance(value, (np.ndarray, Tensor)) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .core import Tensor
 
@@ -26,6 +26,12 @@ class Parameter(Tensor):
         self.share(source)
         self.writes[1] = False  # the source is usually dropped at once
         self.requires_grad_(requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """A copy without the gradient, which is no part of what was learned."""
+        twin = cast(Parameter, super().__deepcopy__(memo))
+        twin.grad = None
+        return twin
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"

@@ -152,6 +152,7 @@ class Run:
         self.epochs, self.validation, self.ema, self.progress = epochs, validation, ema, progress
         self.scheduler, self.scheduler_every = scheduler, scheduler_every
         self.metrics = as_metrics(metrics)
+        self.wants_loss = scheduler is not None and "metrics" in signature(scheduler.step).parameters
         self.callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))
         self.modules = [model] if ema is None else [model, ema]
         self.history, self.batch, self.stop = History(), 0, False
@@ -164,6 +165,16 @@ class Run:
             raise ArgumentError(f"fit: epochs is {self.epochs!r}; it must be an integer of at least 1")
         if self.scheduler_every not in ("epoch", "batch"):
             raise ArgumentError(f"fit: scheduler_every is {self.scheduler_every!r}; use 'epoch' or 'batch'")
+        if self.wants_loss and self.scheduler_every == "batch":
+            raise ArgumentError(
+                f"fit: {type(self.scheduler).__name__} looks at the loss of an epoch; "
+                "use scheduler_every='epoch'"
+            )
+        changed = getattr(self.scheduler, "optimizer", self.optimizer)
+        if changed.param_groups is not self.optimizer.param_groups:
+            raise ArgumentError(
+                "fit: the scheduler changes the rates of another optimizer; make it with the one given here"
+            )
         if length(self.loader) == 0:
             raise ArgumentError("fit: the loader has no batches; give it data, or a smaller batch_size")
         own = set(self.model.parameters())
@@ -247,8 +258,7 @@ class Run:
             row |= {f"val_{name}": value for name, value in seen.items()}
         row |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": self.seconds}
         if self.scheduler is not None and self.scheduler_every == "epoch":
-            wants = "metrics" in signature(self.scheduler.step).parameters
-            self.scheduler.step(*([row.get("val_loss", row["train_loss"])] if wants else []))
+            self.scheduler.step(*([row.get("val_loss", row["train_loss"])] if self.wants_loss else []))
         self.history.append({name: value for name, value in row.items() if np.ndim(value) == 0})
         self.batch, self.seconds = 0, 0.0
         if self.progress:

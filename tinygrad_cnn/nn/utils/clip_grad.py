@@ -20,6 +20,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients, in place, so that together they are no longer than max_norm: Pascanu et al.
     (2012), "On the difficulty of training recurrent neural networks", https://arxiv.org/abs/1211.5063.
@@ -32,6 +33,7 @@ def clip_grad_norm_(
         max_norm: the largest length; inf only measures.
         norm_type: p of the p-norm, above 0; `inf` (or "inf") for the largest absolute value.
         error_if_nonfinite: refuse an infinite or nan norm.  Otherwise it makes nan of the gradients.
+        foreach: accepted for PyTorch's sake, here and below; changes nothing.
 
     Returns:
         The norm before clipping, a 0-d tensor of the gradients' dtype; 0 if there are none.
@@ -54,7 +56,10 @@ def clip_grad_norm_(
 
 
 def get_total_norm(
-    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """The p-norm of all elements of all tensors together; arguments as in `clip_grad_norm_`.
 
@@ -68,7 +73,10 @@ def get_total_norm(
 
 
 def clip_grads_with_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor | float
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    total_norm: Tensor | float,
+    foreach: bool | None = None,
 ) -> None:
     """Scale all gradients, in place, by min(1, max_norm / (total_norm + 1e-6)).
 
@@ -83,7 +91,9 @@ def clip_grads_with_norm_(
     _scale(_grads("clip_grads_with_norm_", parameters), max_norm, float(total_norm))
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
     """Clamp every element of every gradient to [-clip_value, clip_value], in place.
 
     Raises ArgumentError for a negative clip_value or something that is no Tensor.
@@ -108,10 +118,13 @@ def _grads(caller: str, parameters: Any) -> list[Tensor]:
 
 
 def _bound(caller: str, name: str, value: Any) -> float:
-    value = float(value)
-    if not value >= 0:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number >= 0:
         raise ArgumentError(f"{caller}: {name} is {value}; a length is 0 or more")
-    return value
+    return number
 
 
 def _total(caller: str, tensors: list[Tensor], norm_type: Any, error_if_nonfinite: bool) -> float:

@@ -26,6 +26,8 @@ from .factors import (
 )
 from .plateau import ReduceLROnPlateau
 
+_LRScheduler = LRScheduler  # its older name, which many programs derive from
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

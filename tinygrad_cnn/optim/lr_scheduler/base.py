@@ -102,6 +102,10 @@ class LRScheduler:
         Raises:
             StateDictError: something is missing, as in the state dict of another schedule.
         """
+        if not isinstance(state_dict, Mapping):
+            raise StateDictError(
+                f"{self._name}: {state_dict!r:.40} is no state dict; pass what state_dict() returned"
+            )
         missing = sorted(self.state_dict().keys() - state_dict.keys())
         if missing:
             raise StateDictError(

@@ -83,7 +83,7 @@ class ReduceLROnPlateau(LRScheduler):
             self.num_bad_epochs = 0
         else:
             self.num_bad_epochs += 1
-        if self.cooldown_counter > 0:
+        if self.in_cooldown:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
@@ -91,6 +91,11 @@ class ReduceLROnPlateau(LRScheduler):
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
         self._last_lr = self._rates()
+
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether a change was made so lately that bad epochs do not count."""
+        return self.cooldown_counter > 0
 
     def _is_better(self, current: float) -> bool:
         margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
