@@ -2,6 +2,7 @@
 
     Error
     ├── ShapeError       (ValueError)    sizes that do not fit together
+    │   └── IndexingError (IndexError)   an index that is not there
     ├── ArgumentError    (ValueError)    an option that makes no sense, a label out of range
     ├── DtypeError       (TypeError)     integers where floats are needed, strings, objects
     ├── GraphError       (RuntimeError)  the tape: backward twice, no gradient, changed in place
@@ -28,6 +29,7 @@ __all__ = [
     "Error",
     "FileFormatError",
     "GraphError",
+    "IndexingError",
     "MissingToolError",
     "ShapeError",
     "StateDictError",
@@ -52,6 +54,10 @@ class Error(Exception):
 
 class ShapeError(Error, ValueError):
     """Sizes do not fit together."""
+
+
+class IndexingError(ShapeError, IndexError):
+    """A tensor has no such index; as Python's IndexError it also ends a plain loop over a data set."""
 
 
 class ArgumentError(Error, ValueError):

@@ -421,3 +421,30 @@ def test_a_loader_is_not_changed(name: str) -> None:
 
 def test_outside_of_a_worker_there_is_no_info() -> None:
     alike(lambda m: m.get_worker_info())
+
+
+def test_a_plain_loop_over_a_data_set_ends() -> None:
+    def call(m: Any) -> Any:
+        x, y = tensors(m, np.arange(6.0).reshape(3, 2)), tensors(m, np.arange(3))
+
+        class Pairs(m.Dataset):
+            def __getitem__(self, index: int) -> Any:
+                return x[index], y[index]
+
+            def __len__(self) -> int:
+                return 3
+
+        pairs = Pairs()
+        kinds = (pairs, m.TensorDataset(x, y), m.StackDataset(x, y), m.Subset(pairs, [2, 0]), pairs + pairs)
+        return [plain(list(dataset)) for dataset in kinds]
+
+    alike(call)
+
+
+def test_an_index_that_is_not_there() -> None:
+    for x in (tg.zeros(2, 3), torch.zeros(2, 3)):
+        for index in (2, -3, (0, 3), (0, 0, 0)):
+            with pytest.raises(IndexError):
+                x[index]
+            with pytest.raises(IndexError):
+                x[index] = 1.0

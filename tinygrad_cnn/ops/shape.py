@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from ..errors import ArgumentError, DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from ..op import op
 
 __all__ = [
@@ -90,7 +90,8 @@ def getitem(x, *, index):
         return x[index]
     except (IndexError, ValueError) as error:
         cure = "; an axis of n takes -n to n - 1" if "bounds" in str(error) else f"; x has {x.ndim} axes"
-        raise ShapeError(f"indexing: x {x.shape}: {error}{cure}") from None
+        kind = IndexingError if isinstance(error, IndexError) else ShapeError
+        raise kind(f"indexing: x {x.shape}: {error}{cure}") from None
 
 
 getitem.vjp(x=lambda g, index, x_shape: put(g, index=index, shape=x_shape))
@@ -137,9 +138,8 @@ def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> ShapeError | D
     """What to say where NumPy will not put y into x."""
     if isinstance(error, TypeError) or np.asarray(y).dtype.kind not in "fiub":
         return DtypeError(f"{name}: x {x.shape} {x.dtype} cannot hold a {type(y).__name__}; assign numbers")
-    return ShapeError(
-        f"{name}: x {x.shape}, value {np.shape(y)}: {error}; the value is broadcast to x[index]"
-    )
+    kind = IndexingError if isinstance(error, IndexError) else ShapeError
+    return kind(f"{name}: x {x.shape}, value {np.shape(y)}: {error}; the value is broadcast to x[index]")
 
 
 @op
