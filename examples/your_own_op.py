@@ -1,7 +1,8 @@
 """Two ops of your own, proven and put to work in a network.
 
-`mish` is an activation, x tanh(log(1 + e^x)) (Misra 2019, https://arxiv.org/abs/1908.08681), written twice:
-with `@op`, as all ops here are, and as an `autograd.Function`, as one would in PyTorch.
+`snake` is an activation for what repeats itself, x + sin²(x) (Liu et al. 2020,
+https://arxiv.org/abs/2006.08195), written twice: with `@op`, as all ops here are, and as an
+`autograd.Function`, as one would in PyTorch.
 
 `space_to_depth` moves each block of pixels into channels: (n, c, h, w) to (n, c b b, h/b, w/b), so that a
 convolution sees four quarters of the image side by side.  It is linear and only moves numbers, so its
@@ -30,18 +31,17 @@ from tinygrad_cnn.testing import gradcheck
 
 
 @tg.op(elementwise=True)
-def mish(x):
-    """x tanh(log(1 + e^x))"""
-    return x * np.tanh(np.logaddexp(0, x))  # logaddexp does not overflow
+def snake(x):
+    """x + sin²(x)"""
+    return x + np.sin(x) ** 2
 
 
-def mish_grad(g, x):
-    """g (t + x (1 - t²) sigmoid(x)), where t = tanh(log(1 + e^x))."""
-    t = F.softplus(x).tanh()
-    return g * (t + x * (1 - t * t) * x.sigmoid())
+def snake_grad(g, x):
+    """g (1 + sin 2x)."""
+    return g * ((x * 2).sin() + 1)
 
 
-mish.vjp(x=mish_grad)  # the rule is given x, because its parameter has that name; nothing else is kept
+snake.vjp(x=snake_grad)  # the rule is given x, because its parameter has that name; nothing else is kept
 
 
 @tg.op
@@ -67,18 +67,18 @@ depth_to_space.vjp(x=lambda g, block: space_to_depth(g, block=block))
 # --- the same in PyTorch's spelling ----------------------------------------------------------------
 
 
-class Mish(tg.autograd.Function):
+class Snake(tg.autograd.Function):
     """Unlike `@op`, forward works on Tensors here, and what backward needs is saved by hand."""
 
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return x * F.softplus(x).tanh()
+        return x + x.sin() ** 2
 
     @staticmethod
     def backward(ctx, g):
         (x,) = ctx.saved_tensors
-        return mish_grad(g, x)
+        return snake_grad(g, x)
 
 
 # --- a network that uses them ----------------------------------------------------------------------
@@ -93,8 +93,8 @@ class Net(nn.Module):
 
     def forward(self, x):
         x = space_to_depth(x, block=2)
-        x = mish(self.conv1(x))
-        x = Mish.apply(self.conv2(x))
+        x = snake(self.conv1(x))
+        x = Snake.apply(self.conv2(x))
         return self.fc(x.flatten(1))
 
 
@@ -102,8 +102,8 @@ def check() -> None:
     """Compare the rules with finite differences, and the rules of the rules (order 2)."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-3, 3, (3, 4))
-    gradcheck(mish, [points], order=2)
-    gradcheck(Mish.apply, [points], order=2)
+    gradcheck(snake, [points], order=2)
+    gradcheck(Snake.apply, [points], order=2)
     images = rng.normal(size=(2, 1, 4, 6))
     gradcheck(lambda x: space_to_depth(x, block=2), [images], order=2)
     gradcheck(lambda x: depth_to_space(x, block=2) ** 2, [rng.normal(size=(2, 8, 1, 2))], order=2)
