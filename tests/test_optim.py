@@ -128,14 +128,15 @@ def test_each_optimizer_finds_the_minimum_of_a_quadratic(name, dtype):
     assert np.abs(w.array - 1).max() < 0.1
 
 
-@given(st.sampled_from(sorted(MATRICES)), floats, seeds)
-def test_memory_layout_makes_no_difference(name, dtype, seed):
+@given(st.sampled_from(sorted(MATRICES)), floats, seeds, st.booleans())
+def test_memory_layout_makes_no_difference(name, dtype, seed, maximize):
     (w,) = parameters([(3, 4)], dtype, seed)
     apart = np.zeros((6, 8), dtype)
     others = [Parameter(Tensor(a)) for a in (np.asfortranarray(w.array), apart[::2, ::-2])]
     others[1].array[...] = w.array
     params = [w, *others]
-    optimizers = [MATRICES[name]([{"params": [p], "weight_decay": 0.1}]) for p in params]
+    options = {"weight_decay": 0.1, "maximize": maximize}
+    optimizers = [MATRICES[name]([{"params": [p], **options}]) for p in params]
     for step in range(3):
         set_gradients([w], seed + step)
         others[0].grad = others[1].grad = Tensor(np.asfortranarray(w.grad.array))

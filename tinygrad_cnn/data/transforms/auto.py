@@ -67,7 +67,7 @@ class _Policy(Random):
 
     def _strengths(self, h: int, w: int) -> dict[str, np.ndarray]:
         """The magnitudes of each change, from weak to strong."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _strengths(self, h, w)")
 
     def _one(self, x: Tensor, bins: np.ndarray | None) -> Tensor:
         """One random change of each image, with the magnitude of its bin, which is drawn if none is given."""
