@@ -65,6 +65,12 @@ def test_higher_order(tmp_path):
     assert re.search(r"distance \d+\.\d\d, mean slope \d+\.\d\d", printed)
 
 
+def test_three_ways(tmp_path):
+    printed = run("three_ways.py", "--smoke", cwd=tmp_path)
+    assert "loops               turned              library\n[[ 0  5  0 -5]      [[ 0  5  0 -5]" in printed
+    assert "20 convolutions of random size" in printed and "equal in every number" in printed
+
+
 # --- the main job ----------------------------------------------------------------------------------
 
 COLUMNS = [
