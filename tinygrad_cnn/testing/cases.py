@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from ..kernels import borders, pool, resample
 from ..op import Op, registry, wrap
 from ..ops.shape import along
+from . import strategies
 from .strategies import (
     Shape,
     Values,
+    any_layout,
     apart,
-    arrays,
     away_from,
     axes,
     broadcastable,
@@ -73,6 +74,13 @@ def own_ops() -> list[str]:
 # Each returns a strategy of (inputs, attrs).
 
 nonempty = shapes(min_side=1)
+any_conv = st.integers(1, 3).flatmap(lambda ndim: conv_configs(ndim, edges=True))
+any_pool = st.integers(1, 3).flatmap(lambda ndim: pool_configs(ndim, edges=True))
+
+
+def arrays(shape: Any, values: Values = normal) -> Strategy:
+    """In any layout; but what is repeated is not apart."""
+    return strategies.arrays(shape, values, layout=layouts if values is apart else any_layout)
 
 
 def unary(values: Values = normal, shape: Strategy = shapes(), **attrs: Strategy) -> Strategy:  # noqa: B008
@@ -341,7 +349,7 @@ def biased(draw: st.DrawFn) -> Any:
 @st.composite
 def convolution(draw: st.DrawFn, inputs: str = "xw") -> Any:
     """`inputs` names two of x, w and y: images, weight and result."""
-    config = draw(st.integers(1, 3).flatmap(conv_configs))
+    config = draw(any_conv)
     geom = config.geometry
     shape = {"x": config.x_shape, "w": config.w_shape, "y": (config.x_shape[0], geom.out_channels, *geom.out)}
     return tuple(draw(arrays(shape[name])) for name in inputs), {"geom": geom}
@@ -350,7 +358,7 @@ def convolution(draw: st.DrawFn, inputs: str = "xw") -> Any:
 @st.composite
 def pooling(draw: st.DrawFn, values: Values = normal, back: bool = False, taps: bool = False) -> Any:
     """Of images, or `back` from windows; `taps` are the winners of other images."""
-    config = draw(st.integers(1, 3).flatmap(pool_configs))
+    config = draw(any_pool)
     geom = config.geometry
     shape = (*config.x_shape[:2], *geom.out) if back else config.x_shape
     attrs: dict[str, Any] = {"geom": geom}
@@ -371,7 +379,7 @@ def pooled(draw: st.DrawFn, incoming: bool = False) -> Any:
 
 @st.composite
 def unfolded(draw: st.DrawFn, back: bool = False) -> Any:
-    config = draw(st.integers(1, 3).flatmap(pool_configs))
+    config = draw(any_pool)
     geom, (n, c, *_) = config.geometry, config.x_shape
     columns = (n, c * int(np.prod(geom.kernel)), int(np.prod(geom.out)))
     return (draw(arrays(columns if back else config.x_shape)),), {"geom": geom}
