@@ -100,6 +100,7 @@ def answer(source: str, names: dict[str, Any]) -> tuple[str, Exception | None]:
     except Exception as error:
         text = "".join(traceback.format_exception_only(error))
         text = re.sub(r"at step \d+", "at step ...", text)  # counts every op since the start
+        text = re.sub(r"(?s)(called here:\n  File ).*", r"\1...\n", text)  # the frames of this file, too
         return "Traceback (most recent call last):\n    ...\n" + text, error
 
 

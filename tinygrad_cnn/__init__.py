@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as _np
 
 from . import autograd, errors, nn
+from .anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .creation import (
     arange,
     as_tensor,
@@ -492,6 +493,8 @@ __all__ = [
     "int32",
     "int64",
     "inverse",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
     "is_floating_point",
     "is_grad_enabled",
     "is_tensor",

@@ -1,4 +1,4 @@
-"""PyTorch's `autograd` namespace: `grad`, `backward`, and ops written as `Function` subclasses."""
+"""PyTorch's `autograd` namespace: `grad`, `backward`, `detect_anomaly`, ops as `Function` subclasses."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from typing import Any, cast
 
 import numpy as np
 
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
 from .errors import DtypeError, GraphError
-from .op import Op, Plan
+from .op import Op, Plan, record
 from .ops import shape
-from .tape import Node, enable_grad, is_grad_enabled, no_grad, set_grad_enabled, state
+from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled, state
 from .tensor import Tensor
 
 __all__ = [
     "Function",
     "FunctionContext",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 
@@ -144,7 +147,7 @@ class Function:
             return grads
 
         plan.rows = ((tuple(range(len(args))), rule, tuple(range(1 + len(saved)))),)
-        whole.node = Node(
+        whole.node = record(
             _op_of(cast(Any, cls)), parents, {}, plan, saved, versions, whole.shape, whole.dtype
         )
         ctx._saved = ctx._flat = ()

@@ -5,6 +5,7 @@
     │   └── IndexingError (IndexError)   an index that is not there
     ├── ArgumentError    (ValueError)    an option that makes no sense, a label out of range
     ├── DtypeError       (TypeError)     integers where floats are needed, strings, objects
+    ├── AnomalyError     (ArithmeticError, RuntimeError)  NaN or Inf, where `detect_anomaly` found it
     ├── GraphError       (RuntimeError)  the tape: backward twice, no gradient, changed in place
     ├── StateDictError   (RuntimeError)  missing, unexpected or mis-shaped entries of a state dict
     ├── FileFormatError  (ValueError)    a file that is truncated, corrupted or of another kind
@@ -23,6 +24,7 @@ LeNet.fc1 (Linear): x has 3 features, weight expects 4
 from __future__ import annotations
 
 __all__ = [
+    "AnomalyError",
     "ArgumentError",
     "DownloadError",
     "DtypeError",
@@ -70,6 +72,10 @@ class DtypeError(Error, TypeError):
 
 class GraphError(Error, RuntimeError):
     """The tape cannot do this: backward twice, nothing to differentiate, a saved array was changed."""
+
+
+class AnomalyError(Error, ArithmeticError, RuntimeError):
+    """NaN or Inf came into being here; `autograd.detect_anomaly` raises it."""
 
 
 class StateDictError(Error, RuntimeError):

@@ -18,6 +18,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeGuard, overload
+from weakref import WeakSet
 
 import numpy as np
 from numpy import ndarray
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "Op", "bind", "can_cast", "constant", "is_tensor", "join", "op", "promote", "registry", "result_dtype",
-    "values", "wrap",
+    "Op", "bind", "can_cast", "constant", "is_tensor", "join", "op", "promote", "record", "registry",
+    "result_dtype", "values", "watch", "wrap",
 ]  # fmt: skip
 
 registry: dict[str, Op] = {}
+_every: WeakSet[Op] = WeakSet()  # with those whose name in the registry is another's by now
+_Node: Any = Node  # what is put on the tape, and what is put around each forward: see `watch`
+_around: Callable[[Op], Callable[..., Any]] | None = None
 _Tensor: Any = None  # the class of results; tensor/ stands further down and calls `bind`
 
 
@@ -47,6 +51,23 @@ def bind(tensor_class: type) -> None:
 def wrap(array: np.ndarray, node: Node | None = None) -> Tensor:
     """A Tensor of this array, at this place on the tape."""
     return _Tensor(array, node)
+
+
+def record(*fields: Any) -> Node:
+    """A new node on the tape, of the kind that is recorded now."""
+    node: Node = _Node(*fields)
+    return node
+
+
+def watch(node: type[Node] = Node, around: Callable[[Op], Callable[..., Any]] | None = None) -> None:
+    """Record nodes of another class, and let `around(op)` stand before each op's forward; without, undo both.
+
+    A watched op is called like any other, so nobody pays for this who does not watch.
+    """
+    global _Node, _around
+    _Node, _around = node, around
+    for each in list(_every):
+        each.forward = each.function if around is None else around(each)
 
 
 def is_tensor(x: Any) -> TypeGuard[Tensor]:
@@ -129,6 +150,8 @@ class Op:
 
     Attributes:
         name: the function's name.
+        function: the forward, on arrays.
+        forward: the same; while somebody watches, what stands before it.
         inputs: names of the differentiable inputs; with `variadic`, the one name of all of them.
         attrs: keyword-only attributes and their defaults.
         rows: the backward rule of each input that has one.
@@ -153,7 +176,7 @@ class Op:
         parameters = inspect.signature(function).parameters.values()
         positional = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.name = function.__name__.rstrip("_")
-        self.forward = function
+        self.function = function
         self.inputs = tuple(p.name for p in positional)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
         if taken := {"g", "out"}.intersection(self.inputs):
@@ -169,6 +192,8 @@ class Op:
         self.elementwise, self.floating, self.view = elementwise, floating, view
         self.plans: dict[tuple[bool, ...], Plan] = {}
         self.__doc__, self.__module__, self.__name__ = function.__doc__, function.__module__, self.name
+        _every.add(self)
+        self.forward = function if _around is None else _around(self)
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join((*self.inputs, *self.attrs))})>"
@@ -254,7 +279,7 @@ class Op:
             attrs = {**self.defaults, **attrs}
         for name, index in plan.shapes:
             attrs[name] = tuple(map(np.shape, arrays)) if self.variadic else np.shape(arrays[index])
-        result.node = Node(self, parents, attrs, plan, saved, versions, array.shape, array.dtype)
+        result.node = _Node(self, parents, attrs, plan, saved, versions, array.shape, array.dtype)
 
 
 @overload

@@ -80,6 +80,11 @@ class Scope:
         """Such as "LeNet.features.0"."""
         return self.name if self.parent is None else f"{self.parent.path}.{self.name}"
 
+    def __str__(self) -> str:
+        """Such as "LeNet.fc1 (Linear)"; for errors."""
+        path = self.path
+        return path if path == self.kind else f"{path} ({self.kind})"
+
 
 class Node:
     """One recorded operation, or a leaf: a tensor that asks for a gradient (`op` is None).

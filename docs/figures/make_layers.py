@@ -32,6 +32,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "op": "a function and its rules",
         "ops": "forward and rule, side by side",
         "engine": "backward, grad",
+        "anomaly": "NaN, where it is born",
     },
     "tensors": {
         "tensor": "an array with a past",

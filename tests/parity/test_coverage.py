@@ -57,6 +57,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "": "autograd enable_grad is_grad_enabled no_grad set_grad_enabled",
         "Tensor": "backward grad grad_fn is_leaf register_hook requires_grad_ retain_grad",
     },
+    "tests/test_anomaly.py": {"": "is_anomaly_check_nan_enabled is_anomaly_enabled"},
     "tests/test_random.py": {"": "Generator get_rng_state manual_seed set_rng_state"},
     "tests/test_serialization.py": {"": "load save"},
     "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},

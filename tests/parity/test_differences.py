@@ -416,6 +416,26 @@ def slope_of_bce_by_the_target() -> None:
 
 
 @differs(
+    "`detect_anomaly`",
+    here="looks at forward as well, names inputs and cure, raises `AnomalyError` (a `RuntimeError`); "
+    "`check_inf=True`",
+    there="looks at backward, and warns that it is on",
+    why="a NaN is met where it is born",
+)
+def anomalies_in_forward() -> None:
+    with tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="clamp"):
+        tg.tensor([-1.0]).log()
+    with pytest.warns(UserWarning, match="debugging"), torch.autograd.detect_anomaly():
+        assert torch.tensor([-1.0]).log().isnan().all()
+    for t in (tg, torch):  # in backward both do
+        with warnings.catch_warnings(action="ignore"), t.autograd.detect_anomaly():
+            assert t.is_anomaly_enabled() and t.is_anomaly_check_nan_enabled()
+            with pytest.raises(RuntimeError, match=r"[sS]qrt.*[nN]a[nN]"):
+                (t.zeros(1, requires_grad=True).sqrt() * 0).sum().backward()
+        assert not t.is_anomaly_enabled()
+
+
+@differs(
     "Losses of pairs",
     here="shapes must be equal",
     there="broadcast, and most warn",

@@ -73,8 +73,7 @@ class Module:
             return self.forward(*args, **kwargs)
         except Error as error:
             if error.where is None:
-                path = scope.path
-                error.where = path if path == scope.kind else f"{path} ({scope.kind})"
+                error.where = str(scope)
             raise
         finally:
             state.scope = scope.parent
