@@ -38,7 +38,10 @@ def test_transposed_convolution(axes):
     x, w = torch.zeros(1, 1, *n), torch.zeros(1, 1, *f)
     torch_conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(n) - 1]
     ours = size_or_none(lambda: conv_transpose_geometry(x.shape, w.shape, s, p, extra, d).size)
-    assert ours == size_or_none(lambda: tuple(torch_conv(x, w, None, s, p, extra, 1, d).shape[2:]))
+    theirs = size_or_none(lambda: tuple(torch_conv(x, w, None, s, p, extra, 1, d).shape[2:]))
+    if theirs is not None and 0 in theirs:
+        theirs = None  # whether PyTorch refuses an empty result or returns it depends on the kernel it picks
+    assert ours == theirs
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
