@@ -28,6 +28,7 @@ NAMESPACES = {
     "Tensor": "Tensor",
     "linalg": "linalg",
     "nn": "nn",
+    "nn.Module": "nn.Module",
     "nn.functional": "nn.functional",
     "nn.init": "nn.init",
     "nn.utils": "nn.utils",
@@ -49,6 +50,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "Tensor": "array node share writes",
         "data": "CIFAR10 CIFAR100 DatasetFolder FakeData FashionMNIST ImageFolder KMNIST MNIST WorkerInfo "
         "download read_idx transforms",
+        "nn.Module": "graph",
         "nn": "DiceLoss FocalLoss GeneralizedDiceLoss JaccardLoss TverskyLoss",
         "nn.functional": "dice_loss focal_loss generalized_dice_loss jaccard_loss "
         "sigmoid_focal_loss tversky_loss",
@@ -68,6 +70,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
         "nn.utils": "parametrizations parametrize stateless",
         "optim": "lr_scheduler swa_utils",
     },
+    "an attribute of each module there": {"nn.Module": "training"},
     "numbers": {"": "e inf nan pi"},
     "dtypes": {
         "": "bool double float float16 float32 float64 half int int16 int32 int64 int8 long short uint8"

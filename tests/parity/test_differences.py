@@ -17,7 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import tinygrad_cnn as tg  # noqa: E402
-from tinygrad_cnn.errors import ArgumentError, GraphError, ShapeError, StateDictError  # noqa: E402
+from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError  # noqa: E402
 
 F, TF = tg.nn.functional, torch.nn.functional
 nan, inf = float("nan"), float("inf")
@@ -850,6 +850,60 @@ def workers_are_threads() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of forks beside threads, and of more workers than processors
         assert epoch(torch.utils.data) == [1, 1, 2, 2]
+
+
+@differs(
+    "`module._modules` and its like",
+    here="are looked up when asked: what is None is found by name, but not listed; wrong kinds are refused",
+    there="dicts that the module lives in",
+    why="what a module has are its attributes, and nothing beside them",
+)
+def dicts_are_looked_up() -> None:
+    for t in (tg, torch):
+        bare = t.nn.Linear(1, 1, bias=False)
+        assert bare._parameters["bias"] is None
+        assert list(bare._parameters) == (["weight"] if t is tg else ["weight", "bias"])
+        if t is tg:
+            with pytest.raises(ArgumentError, match="no Module"):
+                bare._modules["act"] = "relu"
+            with pytest.raises(DtypeError, match="Parameter"):
+                bare._parameters["weight"] = t.ones(1, 1)
+        else:
+            bare._modules["act"] = "relu"
+
+
+@differs(
+    "`register_backward_hook`",
+    here="`register_full_backward_hook`",
+    there="the gradients of the last function that ran in forward, with a warning",
+    why="grad_output is the same, which is what is looked at; grad_input is that of the arguments",
+)
+def the_old_backward_hook() -> None:
+    found: dict[Any, Any] = {}
+    for t in (tg, torch):
+        layer = t.nn.Linear(2, 3)
+        layer.register_backward_hook(lambda m, grad_input, grad_output, t=t: found.update({t: grad_input}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            layer(t.ones(4, 2, requires_grad=True)).sum().backward()
+    assert [tuple(g.shape) for g in found[tg]] == [(4, 2)]
+    assert len(found[torch]) == 3  # of bias, input and weight
+
+
+@differs(
+    "`embedding_bag(scale_grad_by_freq=True)`",
+    here="each row's gradient is divided by how often that row is named",
+    there="on the CPU partly by how often another row is named",
+    why="what the documentation says",
+)
+def bags_by_frequency() -> None:
+    grads = []
+    for t in (tg, torch):
+        w = t.zeros(2, 1, requires_grad=True)
+        F = t.nn.functional
+        F.embedding_bag(t.tensor([[1, 0, 0]]), w, mode="sum", scale_grad_by_freq=True).sum().backward()
+        grads.append(w.grad.tolist())
+    assert grads == [[[1.0], [1.0]], [[1.0], [0.5]]]
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

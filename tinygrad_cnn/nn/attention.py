@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..creation import cat
+from ..creation import cat, full
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..geometry import _int
 from ..tensor import Tensor, _number, _tensor
@@ -22,8 +22,8 @@ from .module import Module
 from .norm import LayerNorm
 
 __all__ = [
-    "MultiheadAttention", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
-    "TransformerEncoderLayer",
+    "MultiheadAttention", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
+    "TransformerEncoder", "TransformerEncoderLayer",
 ]  # fmt: skip
 
 
@@ -331,3 +331,71 @@ class TransformerDecoder(_Stack):
             tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
             bool(tgt_is_causal), memory_is_causal,
         )  # fmt: skip
+
+
+class Transformer(Module):
+    """An encoder of `src`, and a decoder of `tgt` that attends to it: Vaswani et al. 2017, arXiv:1706.03762.
+
+    Shapes: src (s, n, d_model), tgt (t, n, d_model) -> (t, n, d_model); with `batch_first` n comes first, and
+    a single pair has no n.  custom_encoder and custom_decoder take the place of the stacks made here.
+
+    >>> import tinygrad_cnn as tg
+    >>> model = tg.nn.Transformer(8, nhead=2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16)
+    >>> model(tg.zeros(5, 3, 8), tg.zeros(4, 3, 8)).shape
+    (4, 3, 8)
+    """
+
+    def __init__(
+        self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = F.relu, custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None, layer_norm_eps: float = 1e-5, batch_first: bool = False,
+        norm_first: bool = False, bias: bool = True,
+    ):  # fmt: skip
+        super().__init__()
+        options: Any = (
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first,
+            bias,
+        )  # fmt: skip
+
+        def norm() -> Module:
+            return LayerNorm(d_model, layer_norm_eps, bias=bias)
+
+        self.encoder = custom_encoder or TransformerEncoder(
+            TransformerEncoderLayer(*options), num_encoder_layers, norm()
+        )
+        self.decoder = custom_decoder or TransformerDecoder(
+            TransformerDecoderLayer(*options), num_decoder_layers, norm()
+        )
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                init.xavier_uniform_(parameter)
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+
+    def forward(
+        self, src: Tensor, tgt: Tensor, src_mask: Tensor | None = None, tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None, memory_key_padding_mask: Tensor | None = None,
+        src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
+        for role, x in (("src", src), ("tgt", tgt)):
+            if not _tensor("Transformer", x, role).ndim or x.shape[-1] != self.d_model:
+                raise ShapeError(f"Transformer: {role} {x.shape} must end with d_model={self.d_model}")
+        batch = 1 - self.batch_first
+        if src.ndim != tgt.ndim or (src.ndim == 3 and src.shape[batch] != tgt.shape[batch]):
+            raise ShapeError(f"Transformer: src {src.shape}, tgt {tgt.shape}; the batch must be the same")
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
+        return self.decoder(
+            tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
+            memory_is_causal,
+        )  # fmt: skip
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+        """(sz, sz) to add to scores: -inf above the diagonal, so that no step sees those after it.
+
+        >>> Transformer.generate_square_subsequent_mask(2)
+        tensor([[0., -inf],
+                [0., 0.]])
+        """
+        return full((sz, sz), float("-inf"), dtype=dtype, device=device).triu(1)

@@ -254,7 +254,7 @@ class _Anything(_Parts):
         return f"{type(self).__name__}({''.join(lines)}" + "\n)" * bool(lines) + ")" * (not lines)
 
 
-_MACHINERY = ("_buffers", "_hooks", "_state_hooks")
+_MACHINERY = ("_persistent", "_hooks", "_state_hooks")
 
 
 class ParameterList(_Anything, _Numbered):

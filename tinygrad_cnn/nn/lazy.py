@@ -48,7 +48,9 @@ class _Lazy(Module):
         self._arguments: dict[str, Any] = given.arguments
         super().__init__(0, **self._arguments)  # type: ignore[call-arg]
         for name, _ in list(self._floats()):
-            setattr(self, name, UninitializedBuffer() if name in self._buffers else UninitializedParameter())
+            setattr(
+                self, name, UninitializedBuffer() if name in self._persistent else UninitializedParameter()
+            )
 
     def _floats(self) -> Iterator[tuple[str, Tensor]]:
         return ((name, tensor) for name, tensor in self._own_state() if tensor.dtype.kind == "f")

@@ -18,11 +18,13 @@ from ..errors import ArgumentError, DtypeError, Error, StateDictError
 from ..tape import Handle, Scope, enable_grad, no_grad, state
 from ..tensor import Parameter, Tensor, _tensor
 from . import hooks
+from .held import Held
 from .parameter import Buffer, UninitializedBuffer, UninitializedParameter
 
 __all__ = ["IncompatibleKeys", "Module"]
 
 _EXTRA = "_extra_state"
+_PLAIN = {bool, float, int, str, NoneType, np.ndarray, Tensor}
 _LAZY = (UninitializedParameter, UninitializedBuffer)
 
 
@@ -53,7 +55,7 @@ class Module:
 
     training = True
     # Replaced by dicts of the instance's own as soon as there is something to put in.
-    _buffers: Mapping[str, bool] = {}  # name -> persistent
+    _persistent: Mapping[str, bool] = {}  # the buffers by name, and whether they go into a state dict
     _hooks: Mapping[int, hooks.Hook] = {}  # what runs with forward and backward
     _state_hooks: Mapping[int, hooks.Hook] = {}  # what runs with state_dict and load_state_dict
     _optional: ClassVar[tuple[str, ...]] = ()  # buffers that old state dicts lack
@@ -80,16 +82,20 @@ class Module:
 
     # --- looking ---------------------------------------------------------------------------------------
 
-    def _parts(self) -> Iterator[tuple[str, Any]]:
+    def _parts(self) -> list[tuple[str, Any]]:
         """(name, part) of every module and parameter, also in lists, tuples and dicts: "layers.0".
 
         Lists under a name with an underscore stay closed: what is in them is nobody else's business.
         """
+        found: list[tuple[str, Any]] = []
         for name, value in vars(self).items():
+            if type(value) in _PLAIN:  # most are, and this is quickly told
+                continue
             if isinstance(value, (Module, Parameter)):
-                yield name, value
-            elif isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
-                yield from _open(name, value)
+                found.append((name, value))
+            elif name[:1] != "_" and isinstance(value, (list, tuple, dict)):
+                _open(name, value, found)
+        return found
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules held directly, each once."""
@@ -105,18 +111,26 @@ class Module:
 
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """(path, module) of this module and all below it."""
-        return self._named_modules(prefix, remove_duplicate, set())
+        return ((path, module) for path, module, _ in self._tree(prefix, remove_duplicate))
 
-    def _named_modules(self, prefix: str, once: bool, above: set[int]) -> Iterator[tuple[str, Module]]:
-        # With `once`, `above` is everything met so far, else only the way down here (which ends circles).
-        if id(self) in above:
-            return
-        above = above if once else above.copy()
-        above.add(id(self))
-        yield prefix, self
-        for name, value in self._parts():
-            if isinstance(value, Module):
-                yield from value._named_modules(_join(prefix, name), once, above)
+    def _tree(self, path: str, once: bool) -> list[tuple[str, Module, list[tuple[str, Any]]]]:
+        """(path, module, its parts) of this module and all below it."""
+        found: list[tuple[str, Module, list[tuple[str, Any]]]] = []
+
+        def visit(path: str, module: Module, above: set[int]) -> None:
+            # With `once`, `above` is everything met so far, else only the way down here (which ends circles).
+            if id(module) in above:
+                return
+            above = above if once else above.copy()
+            above.add(id(module))
+            parts = module._parts()
+            found.append((path, module, parts))
+            for name, value in parts:
+                if isinstance(value, Module):
+                    visit(f"{path}.{name}" if path else name, value, above)
+
+        visit(path, self, set())
+        return found
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
@@ -126,7 +140,7 @@ class Module:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
         """(path, parameter): a module's own before its children's, a shared one once."""
-        return self._named(lambda m: m._own_parameters(), prefix, recurse, remove_duplicate)
+        return self._named(Parameter, prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters, each once."""
@@ -136,30 +150,51 @@ class Module:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
         """(path, tensor) of what `register_buffer` registered."""
-        return self._named(lambda m: m._own_buffers(), prefix, recurse, remove_duplicate)
+        return self._named(Buffer, prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers, each once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        return ((name, value) for name, value in self._parts() if isinstance(value, Parameter))
+    def _own_parameters(self) -> list[tuple[str, Parameter]]:
+        return [part for part in self._parts() if isinstance(part[1], Parameter)]
 
-    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        return ((name, t) for name in self._buffers if (t := getattr(self, name)) is not None)
+    def _own_buffers(self) -> list[tuple[str, Tensor]]:
+        return [(name, t) for name in self._persistent if (t := getattr(self, name)) is not None]
 
-    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
-        yield from self._own_parameters()
-        yield from ((name, tensor) for name, tensor in self._own_buffers() if self._buffers[name])
+    def _own_state(self) -> list[tuple[str, Tensor]]:
+        kept = [(name, tensor) for name, tensor in self._own_buffers() if self._persistent[name]]
+        return [*self._own_parameters(), *kept]
 
-    def _named(self, own: Callable[[Module], Any], prefix: str, recurse: bool, once: bool) -> Iterator[Any]:
-        modules = self.named_modules(prefix, remove_duplicate=once) if recurse else [(prefix, self)]
+    def _named(self, kind: type[Tensor], prefix: str, recurse: bool, once: bool) -> Iterator[Any]:
+        tree = self._tree(prefix, once) if recurse else [(prefix, self, self._parts())]
         seen = set()
-        for path, module in modules:
-            for name, tensor in own(module):
-                if not (once and id(tensor) in seen):
-                    seen.add(id(tensor))
-                    yield _join(path, name), tensor
+        for path, module, parts in tree:
+            for name, tensor in parts if kind is Parameter else module._own_buffers():
+                if isinstance(tensor, Module) or (once and id(tensor) in seen):
+                    continue
+                seen.add(id(tensor))
+                yield f"{path}.{name}" if path else name, tensor
+
+    # What PyTorch keeps in dicts under these names, for programs that look into them.
+
+    @property
+    def _modules(self) -> Held:
+        return Held(self, lambda: self._held(Module), self.add_module)
+
+    @property
+    def _parameters(self) -> Held:
+        return Held(self, lambda: self._held(Parameter), self.register_parameter)
+
+    @property
+    def _buffers(self) -> Held:
+        def put(name: str, tensor: Tensor | None) -> None:
+            self.register_buffer(name, tensor, self._persistent.get(name, True))
+
+        return Held(self, lambda: {name: getattr(self, name) for name in self._persistent}, put)
+
+    def _held(self, kind: type[Any]) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, kind)}
 
     def get_submodule(self, target: str) -> Module:
         """The module at a path such as "features.0"."""
@@ -219,10 +254,10 @@ class Module:
             if not isinstance(held, Parameter if isinstance(value, Parameter) else Module):
                 vars(self).pop(name, None)  # its place in the order is where it became one
             if isinstance(value, Buffer):
-                self._buffers = {**self._buffers, name: value.persistent}
-            elif name in self._buffers:
+                self._persistent = {**self._persistent, name: value.persistent}
+            elif name in self._persistent:
                 self._forget_buffer(name)
-        elif name in self._buffers and not isinstance(value, (Tensor, NoneType)):
+        elif name in self._persistent and not isinstance(value, (Tensor, NoneType)):
             raise DtypeError(
                 f"{type(self).__name__}.{name}: a {type(value).__name__} in the place of a buffer; "
                 "assign a Tensor or None"
@@ -231,11 +266,11 @@ class Module:
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
-        if name in self._buffers:
+        if name in self._persistent:
             self._forget_buffer(name)
 
     def _forget_buffer(self, name: str) -> None:
-        self._buffers = {key: kept for key, kept in self._buffers.items() if key != name}
+        self._persistent = {key: kept for key, kept in self._persistent.items() if key != name}
 
     def _new(self, caller: str, name: str, there: Any) -> str:
         """A name that is free, or holds what may be replaced."""
@@ -253,9 +288,9 @@ class Module:
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Keep a tensor that is no parameter but belongs to the state (unless not persistent)."""
-        self._new("register_buffer", name, name in self._buffers)
+        self._new("register_buffer", name, name in self._persistent)
         setattr(self, name, None if tensor is None else _tensor("register_buffer", tensor, str(name)))
-        self._buffers = {**self._buffers, name: persistent}
+        self._persistent = {**self._persistent, name: persistent}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """The same as assigning the attribute."""
@@ -273,7 +308,9 @@ class Module:
         self._new("add_module", name, name in vars(self) and isinstance(held, (Module, NoneType)))
         setattr(self, name, module if module is None else _checked("add_module", module))
 
-    register_module = add_module
+    def register_module(self, name: str, module: Module | None) -> None:
+        """The same as `add_module`."""
+        self.add_module(name, module)
 
     # --- hooks -------------------------------------------------------------------------------------------
 
@@ -318,6 +355,10 @@ class Module:
         """
         return self._hook("_hooks", hooks.Hook("backward", hook), prepend)
 
+    def register_backward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """The older name of `register_full_backward_hook`."""
+        return self.register_full_backward_hook(hook)
+
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
         """Call `hook(module, grad_output)` when backward enters; what it returns replaces the gradients."""
         return self._hook("_hooks", hooks.Hook("backward_pre", hook), prepend)
@@ -338,6 +379,17 @@ class Module:
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call `hook(module, incompatible_keys)` after loading; what it takes out of them is forgiven."""
         return self._hook("_state_hooks", hooks.Hook("load_post", hook))
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> Handle:
+        return self.register_state_dict_post_hook(hook)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> Handle:
+        """The older spelling; without `with_module` the hook does not get the module."""
+        return self.register_load_state_dict_pre_hook(
+            hook if with_module else lambda module, *rest: hook(*rest)
+        )
 
     def _hook(self, where: str, hook: hooks.Hook, prepend: bool = False) -> Handle:
         return hooks.register(vars(self).setdefault(where, {}), hook, prepend)
@@ -376,14 +428,23 @@ class Module:
 
     def _save(self, found: dict[str, Any], prefix: str, keep_vars: bool, above: tuple[Module, ...]) -> None:
         self._run_state_hooks("save_pre", prefix, keep_vars)
-        for name, tensor in self._own_state():
-            found[prefix + name] = tensor if keep_vars or isinstance(tensor, _LAZY) else tensor.detach()
-        if type(self).get_extra_state is not Module.get_extra_state:
-            found[prefix + _EXTRA] = self.get_extra_state()
+        self._save_to_state_dict(found, prefix, keep_vars)
+        above = (*above, self)
         for name, part in self._parts():
-            if isinstance(part, Module) and all(part is not m for m in (*above, self)):
-                part._save(found, f"{prefix}{name}.", keep_vars, (*above, self))
+            if isinstance(part, Module) and all(part is not m for m in above):
+                part._save(found, f"{prefix}{name}.", keep_vars, above)
         self._run_state_hooks("save_post", found, prefix, {})
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Add what is the module's own; a subclass may add to it, or rename."""
+        for name, tensor in self._own_state():
+            destination[prefix + name] = tensor if keep_vars or isinstance(tensor, _LAZY) else tensor.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + _EXTRA] = self.get_extra_state()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Comes before anything is loaded; a subclass may change the (copied) dict first, and rename keys."""
+        self._run_state_hooks("load_pre", state_dict, prefix, *rest)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -409,16 +470,7 @@ class Module:
         errors: list[str] = []
         modules = list(self.named_modules(remove_duplicate=False))
         for path, module in modules:
-            module._run_state_hooks(
-                "load_pre",
-                given,
-                _join(path, ""),
-                {},
-                strict,
-                result.missing_keys,
-                result.unexpected_keys,
-                errors,
-            )
+            module._load_from_state_dict(given, _join(path, ""), {}, strict, *result, errors)
         places = {_join(path, name): (m, name, t) for path, m in modules for name, t in m._own_state()}
         extra = {
             _join(path, _EXTRA): m
@@ -502,15 +554,36 @@ class Module:
     ) -> Self:  # fmt: skip
         """Convert floating parameters and buffers: `model.to(tg.float64)`; "cpu" is the only device."""
         args = args if device is None else (*args, device)
-        for tensor in (*self.parameters(), *self.buffers()):
-            converted = tensor.data.to(*args, dtype=dtype)
+
+        def convert(tensor: Tensor) -> Tensor:
+            converted = tensor.to(*args, dtype=dtype)
             if converted.dtype.kind != "f" and tensor.dtype.kind == "f":
                 raise ArgumentError(f"to: parameters must stay floats, not {converted.dtype}")
-            if tensor.dtype.kind == "f" and converted.dtype != tensor.dtype:
-                tensor.data = converted
-                tensor.writes = converted.writes
-                if tensor.grad is not None:
-                    tensor.grad = tensor.grad.detach().to(converted.dtype)
+            return converted if tensor.dtype.kind == "f" else tensor
+
+        return self._apply(convert)
+
+    def to_empty(self, *, device: Any = None, recurse: bool = True) -> Self:
+        """The module itself: what it holds has its memory already."""
+        return self if device is None else self.to(device)
+
+    def share_memory(self) -> Self:
+        """The module itself: threads share all there is."""
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Put fn(tensor) into every parameter, its gradient, and every buffer; a subclass may add its own."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for _, tensor in (*self._own_parameters(), *self._own_buffers()):
+            before = tensor.data
+            after = fn(before)
+            if after is not before:
+                tensor.data = after
+                tensor.writes = after.writes
+            if tensor.grad is not None:
+                tensor.grad = fn(tensor.grad.detach())
         return self
 
     def type(self, dst_type: Any) -> Self:
@@ -544,6 +617,9 @@ class Module:
         with enable_grad():
             return drawing.draw(self(*inputs), module=self, **options)
 
+    def _get_name(self) -> str:
+        return type(self).__name__
+
     def extra_repr(self) -> str:
         """What stands between the parentheses in the repr; layers override it."""
         return ""
@@ -563,12 +639,14 @@ class Module:
         return [name for name in super().__dir__() if not name[0].isdigit()]
 
 
-def _open(name: str, held: Any) -> Iterator[tuple[str, Any]]:
+def _open(name: str, held: Any, found: list[tuple[str, Any]]) -> None:
+    if _PLAIN.issuperset(map(type, held.values() if isinstance(held, dict) else held)):
+        return
     for key, value in held.items() if isinstance(held, dict) else enumerate(held):
         if isinstance(value, (Module, Parameter)):
-            yield f"{name}.{key}", value
+            found.append((f"{name}.{key}", value))
         elif isinstance(value, (list, tuple, dict)):
-            yield from _open(f"{name}.{key}", value)
+            _open(f"{name}.{key}", value, found)
 
 
 def _join(prefix: str, name: str) -> str:

@@ -127,7 +127,7 @@ from .segmentation import (
     sigmoid_focal_loss,
     tversky_loss,
 )
-from .sparse import embedding, one_hot
+from .sparse import embedding, embedding_bag, one_hot
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -166,6 +166,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "focal_loss",
     "fold",

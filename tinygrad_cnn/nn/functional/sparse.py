@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...creation import cat
 from ...errors import ArgumentError, DtypeError, ShapeError
 from ...geometry import _int
 from ...tensor import Tensor, _floating, _number, _tensor
 
-__all__ = ["embedding", "one_hot"]
+__all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
 def embedding(
@@ -55,6 +56,90 @@ def embedding(
         share[padding_idx] = 0
     value = out.detach()  # the value is that of the row, the slope its share
     return value + (out - value) * Tensor(share[index][..., None])
+
+
+def embedding_bag(
+    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
+    norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
+    per_sample_weights: Tensor | None = None, include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Sum, mean or maximum of the rows of `weight` that each bag of integers names: (bags, features).
+
+    Args:
+        input: (bags, n), or (n,) with `offsets`.
+        offsets: (bags,): where in `input` each bag begins; the first at 0.  A bag may be empty: zeros.
+        mode: "sum", "mean" or "max".
+        per_sample_weights: with "sum", a factor for each integer, in the shape of `input`.
+        include_last_offset: `offsets` has one more, the length of `input`.
+        padding_idx: this row does not count, as if it were not in the bag.
+        max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
+
+    >>> import tinygrad_cnn as tg
+    >>> rows = tg.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    >>> embedding_bag(tg.tensor([2, 0, 1]), rows, tg.tensor([0, 2]), mode="sum")
+    tensor([[4., 6.],
+            [2., 3.]])
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ArgumentError(f'embedding_bag: mode must be "sum", "mean" or "max", not {mode!r}')
+    if scale_grad_by_freq and mode == "max":
+        raise ArgumentError("embedding_bag: scale_grad_by_freq has no meaning with mode='max'; leave it out")
+    if _tensor("embedding_bag", input, "input").dtype.kind not in "iu":
+        raise DtypeError(f"embedding_bag: input is {input.dtype}; it must be made of integers (use .long())")
+    bags, bag = _bags(input, offsets, include_last_offset)
+    factors = per_sample_weights
+    if factors is not None:
+        if mode != "sum":
+            raise ArgumentError(f"embedding_bag: per_sample_weights need mode='sum', not {mode!r}")
+        if _floating("embedding_bag", factors, "per_sample_weights").shape != input.shape:
+            raise ShapeError(f"embedding_bag: per_sample_weights {factors.shape}, input {input.shape}")
+        if factors.dtype != weight.dtype:
+            raise DtypeError(f"embedding_bag: per_sample_weights are {factors.dtype}, weight {weight.dtype}")
+        factors = factors.reshape(-1, 1)
+    index = input.reshape(-1)
+    rows = embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if padding_idx is not None:
+        kept = np.flatnonzero(index.array != _padding_row("embedding_bag", padding_idx, len(weight)))
+        rows, bag = rows[kept], bag[kept]
+        factors = None if factors is None else factors[kept]
+    sizes = np.bincount(bag, minlength=bags)[:, None]
+    if mode == "max":
+        return _largest(rows, sizes)
+    rows = rows if factors is None else rows * factors
+    out = Tensor(np.zeros((bags, weight.shape[1]), weight.dtype)).index_add(0, Tensor(bag), rows)
+    return out if mode == "sum" else out / Tensor(np.maximum(sizes, 1).astype(weight.dtype))
+
+
+def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[int, np.ndarray]:
+    """How many bags there are, and the bag of each integer."""
+    if input.ndim == 2 and offsets is None:
+        return len(input), np.arange(len(input)).repeat(input.shape[1])
+    if input.ndim != 1 or offsets is None:
+        raise ShapeError(
+            f"embedding_bag: input {input.shape} with{'out' * (offsets is None)} offsets; "
+            "pass (bags, n) without offsets, or (n,) with them"
+        )
+    starts = _tensor("embedding_bag", offsets, "offsets").array
+    if starts.ndim != 1 or starts.dtype.kind not in "iu":
+        raise ShapeError(f"embedding_bag: offsets {starts.shape} {starts.dtype} must be integers (bags,)")
+    edges = starts if include_last else np.append(starts, len(input))
+    if not len(edges) or edges[0] or edges[-1] != len(input) or (np.diff(edges) < 0).any():
+        raise ArgumentError(
+            f"embedding_bag: offsets {starts.tolist()!r:.60} must rise from 0 to at most {len(input)}, "
+            f"the length of input{' (which is the last with include_last_offset)' * include_last}"
+        )
+    return len(edges) - 1, np.arange(len(edges) - 1).repeat(np.diff(edges))
+
+
+def _largest(rows: Tensor, sizes: np.ndarray) -> Tensor:
+    """Of each bag, whose rows follow each other, the largest of each feature, the first of several."""
+    steps = np.arange(sizes.max(initial=1))
+    inside = steps < sizes
+    place = np.where(inside, np.cumsum(sizes)[:, None] - sizes + steps, len(rows))
+    rows = cat([rows, Tensor(np.zeros((1, rows.shape[1]), rows.dtype))])  # what an empty bag has
+    within = np.where(inside[..., None], rows.array[place], -np.inf)
+    return rows.gather(0, Tensor(np.take_along_axis(place, within.argmax(1), 1)))
 
 
 def _padding_row(name: str, padding_idx: int, rows: int) -> int:

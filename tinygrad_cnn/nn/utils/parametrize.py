@@ -159,7 +159,7 @@ def register_parametrization(
         parts.unsafe |= unsafe
         return module
     held = vars(module).get(tensor_name)
-    if not isinstance(held, Tensor) or not (isinstance(held, Parameter) or tensor_name in module._buffers):
+    if not isinstance(held, Tensor) or not (isinstance(held, Parameter) or tensor_name in module._persistent):
         raise ArgumentError(f"{caller}: {type(module).__name__} has no parameter or buffer {tensor_name!r}")
     before = held.detach()
     parametrization.train(module.training)
