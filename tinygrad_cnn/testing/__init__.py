@@ -6,6 +6,6 @@
     from tinygrad_cnn.testing.strategies import arrays, conv_configs
 """
 
-from .gradcheck import GradcheckError, gradcheck
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
-__all__ = ["GradcheckError", "gradcheck"]
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
