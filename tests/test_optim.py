@@ -585,8 +585,10 @@ def test_bad_calls_are_refused(call, error, message):
     ],
 )
 def test_gradients_that_do_not_fit(gradient, error, message):
-    p = zeros(2, requires_grad=True)
+    """Which can only be where a parameter was given other values since."""
+    p = zeros(gradient.shape, dtype=gradient.dtype, requires_grad=True)
     p.grad = gradient
+    p.data = zeros(2)
     with pytest.raises(error, match=message):
         SGD([p]).step()
 

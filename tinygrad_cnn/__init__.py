@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-from . import autograd, errors, nn
+from . import amp, autograd, errors, nn, random, return_types
+from .amp import autocast
 from .anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .creation import (
     arange,
@@ -48,10 +49,10 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .devices import accelerator, backends, cuda, device
+from .devices import accelerator, backends, cuda, device, version
 from .kernels.conv import conv_plans
 from .kernels.runtime import get_num_threads, set_num_threads
-from .op import is_tensor, op
+from .op import get_default_dtype, is_tensor, op, set_default_dtype
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
 from .several import (
@@ -80,8 +81,17 @@ from .several import (
     var_mean,
     vstack,
 )
+from .switches import (
+    are_deterministic_algorithms_enabled,
+    compile,
+    get_float32_matmul_precision,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Parameter, Tensor
+from .tensor.kinds import KINDS as _KINDS
+from .tensor.text import set_printoptions
 
 if TYPE_CHECKING:
     from . import data, func, graph, linalg, models, optim, testing, training, utils, vision
@@ -110,6 +120,17 @@ int8 = _np.dtype(_np.int8)
 long = _np.dtype(_np.int64)
 short = _np.dtype(_np.int16)
 uint8 = _np.dtype(_np.uint8)
+
+# What these were called once.
+BoolTensor = _KINDS["BoolTensor"]
+ByteTensor = _KINDS["ByteTensor"]
+CharTensor = _KINDS["CharTensor"]
+DoubleTensor = _KINDS["DoubleTensor"]
+FloatTensor = _KINDS["FloatTensor"]
+HalfTensor = _KINDS["HalfTensor"]
+IntTensor = _KINDS["IntTensor"]
+LongTensor = _KINDS["LongTensor"]
+ShortTensor = _KINDS["ShortTensor"]
 
 # Functions are methods called by their first name: exp(x) is x.exp().
 abs = Tensor.abs
@@ -195,6 +216,7 @@ ger = Tensor.ger
 greater = Tensor.greater
 greater_equal = Tensor.greater_equal
 gt = Tensor.gt
+heaviside = Tensor.heaviside
 histc = Tensor.histc
 hsplit = Tensor.hsplit
 hypot = Tensor.hypot
@@ -206,6 +228,7 @@ index_select = Tensor.index_select
 inner = Tensor.inner
 inverse = Tensor.inverse
 is_floating_point = Tensor.is_floating_point
+is_nonzero = Tensor.is_nonzero
 isclose = Tensor.isclose
 isfinite = Tensor.isfinite
 isinf = Tensor.isinf
@@ -337,8 +360,17 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
+    "DoubleTensor",
+    "FloatTensor",
     "Generator",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
     "Parameter",
+    "ShortTensor",
     "Size",
     "Tensor",
     "__version__",
@@ -360,8 +392,10 @@ __all__ = [
     "amax",
     "amin",
     "aminmax",
+    "amp",
     "any",
     "arange",
+    "are_deterministic_algorithms_enabled",
     "argmax",
     "argmin",
     "argsort",
@@ -376,6 +410,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "autocast",
     "autograd",
     "backends",
     "baddbmm",
@@ -406,6 +441,7 @@ __all__ = [
     "clip",
     "clone",
     "column_stack",
+    "compile",
     "concat",
     "concatenate",
     "conv_plans",
@@ -466,6 +502,8 @@ __all__ = [
     "gather",
     "ge",
     "ger",
+    "get_default_dtype",
+    "get_float32_matmul_precision",
     "get_num_threads",
     "get_rng_state",
     "graph",
@@ -473,6 +511,7 @@ __all__ = [
     "greater_equal",
     "gt",
     "half",
+    "heaviside",
     "histc",
     "hsplit",
     "hstack",
@@ -497,6 +536,7 @@ __all__ = [
     "is_anomaly_enabled",
     "is_floating_point",
     "is_grad_enabled",
+    "is_nonzero",
     "is_tensor",
     "isclose",
     "isfinite",
@@ -585,6 +625,7 @@ __all__ = [
     "randint_like",
     "randn",
     "randn_like",
+    "random",
     "randperm",
     "ravel",
     "reciprocal",
@@ -593,6 +634,7 @@ __all__ = [
     "repeat_interleave",
     "reshape",
     "result_type",
+    "return_types",
     "roll",
     "rot90",
     "round",
@@ -606,8 +648,11 @@ __all__ = [
     "searchsorted",
     "seed",
     "select",
+    "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "set_rng_state",
     "short",
     "sigmoid",
@@ -656,10 +701,12 @@ __all__ = [
     "unique",
     "unique_consecutive",
     "unsqueeze",
+    "use_deterministic_algorithms",
     "utils",
     "var",
     "var_mean",
     "vdot",
+    "version",
     "vision",
     "vsplit",
     "vstack",

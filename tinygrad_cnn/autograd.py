@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Function",
     "FunctionContext",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
@@ -41,6 +42,18 @@ def __getattr__(name: str) -> Any:
     if name in ("gradcheck", "gradgradcheck"):
         return getattr(import_module("tinygrad_cnn.testing"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def Variable(data: Any, requires_grad: bool = False) -> Tensor:
+    """`data.detach()`: around a tensor, once, a Variable had to be wrapped for gradients.
+
+    >>> import tinygrad_cnn as tg
+    >>> Variable(tg.ones(1), requires_grad=True)
+    tensor([1.], requires_grad=True)
+    """
+    if not isinstance(data, Tensor):
+        raise DtypeError(f"Variable: data is of type {type(data).__name__}; make it a tensor(...) first")
+    return data.detach().requires_grad_(requires_grad)
 
 
 class FunctionContext:

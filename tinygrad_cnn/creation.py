@@ -1,4 +1,4 @@
-"""Functions that make tensors, and the joins that take several.  dtype defaults to float32 for floats."""
+"""Functions that make tensors, and the joins that take several.  Floats are of the default dtype."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .devices import check_device
 from .errors import ArgumentError, DtypeError, ShapeError
 from .geometry import _int
 from .op import can_cast as _can_cast
-from .op import join, promote, result_dtype
+from .op import get_default_dtype, join, promote, result_dtype
 from .ops import elementwise, shape
 from .random import Generator, numpy_generator
 from .tensor import Tensor, _axis, _dtype, _floating, _gap, _mask, _number, _operand, _tensor
@@ -104,7 +104,7 @@ def asarray(
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """One number as a 0-d tensor, float32 unless said otherwise."""
-    return _filled("scalar_tensor", ((),), s, dtype or np.float32, device, requires_grad)
+    return _filled("scalar_tensor", ((),), s, dtype or get_default_dtype(), device, requires_grad)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -139,17 +139,17 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _filled("zeros", size, 0, dtype or np.float32, device, requires_grad)
+    return _filled("zeros", size, 0, dtype or get_default_dtype(), device, requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
-    return _filled("ones", size, 1, dtype or np.float32, device, requires_grad)
+    return _filled("ones", size, 1, dtype or get_default_dtype(), device, requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory to be filled; zeros here, so that nothing depends on what was there before."""
-    return _filled("empty", size, 0, dtype or np.float32, device, requires_grad)
+    return _filled("empty", size, 0, dtype or get_default_dtype(), device, requires_grad)
 
 
 def full(
@@ -157,7 +157,7 @@ def full(
 ) -> Tensor:
     """All `fill_value`; its type decides the dtype."""
     found = fill_value.dtype if isinstance(fill_value, Tensor) else None
-    dtype = dtype or found or {bool: np.bool_, int: np.int64}.get(type(fill_value), np.float32)
+    dtype = dtype or found or {bool: np.bool_, int: np.int64}.get(type(fill_value), get_default_dtype())
     return _filled("full", (_tuple("full", size),), fill_value, dtype, device, requires_grad)
 
 
@@ -214,7 +214,7 @@ def arange(
     if step == 0 or (end - start) * step < 0:
         raise ArgumentError(f"arange: from {start} in steps of {step} it would never arrive at {end}")
     integral = all(isinstance(value, Integral) for value in numbers.values())
-    kind = _dtype("arange", dtype or (np.int64 if integral else np.float32))
+    kind = _dtype("arange", dtype or (np.int64 if integral else get_default_dtype()))
     return Tensor(np.arange(start, end, step, dtype=kind)).requires_grad_(requires_grad)
 
 
@@ -255,7 +255,7 @@ def _spaced(
 ) -> Tensor:
     check_device(name, device)
     ends = [float(_number(name, what, _scalar(x))) for what, x in (("start", start), ("end", end))]
-    count, kind = _int(name, "steps", _scalar(steps), 0), _dtype(name, dtype or np.float32)
+    count, kind = _int(name, "steps", _scalar(steps), 0), _dtype(name, dtype or get_default_dtype())
     with np.errstate(all="ignore"):  # towards inf there is nan on the way, silently as everywhere
         found = np.linspace(ends[0], ends[1], count)
         found = found if base is None else np.power(float(_number(name, "base", base)), found)
@@ -268,7 +268,7 @@ def eye(
     """The identity matrix."""
     check_device("eye", device)
     rows, columns = _int("eye", "n", n, 0), _int("eye", "m", n if m is None else m, 0)
-    return Tensor(np.eye(rows, columns, dtype=_dtype("eye", dtype or np.float32))).requires_grad_(
+    return Tensor(np.eye(rows, columns, dtype=_dtype("eye", dtype or get_default_dtype()))).requires_grad_(
         requires_grad
     )
 
@@ -284,7 +284,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform in [0, 1)."""
-    kind = _drawn("rand", dtype or np.float32, device)
+    kind = _drawn("rand", dtype or get_default_dtype(), device)
     return Tensor(_uniform(generator, _shape("rand", size), kind)).requires_grad_(requires_grad)
 
 
@@ -296,7 +296,7 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Standard normal."""
-    kind = _drawn("randn", dtype or np.float32, device)
+    kind = _drawn("randn", dtype or get_default_dtype(), device)
     return Tensor(_normal(generator, _shape("randn", size), kind)).requires_grad_(requires_grad)
 
 
@@ -403,7 +403,7 @@ def normal(
     given = [_floating("normal", x) for x in (mean, std) if isinstance(x, Tensor)]
     if bool(given) == (size is not None):
         raise ArgumentError("normal: the size is that of the tensors, and of numbers it has to be given")
-    kind = given[0].dtype if given else _drawn("normal", dtype or np.float32, device)
+    kind = given[0].dtype if given else _drawn("normal", dtype or get_default_dtype(), device)
     mean, std = (x.array if isinstance(x, Tensor) else _number("normal", "a number", x) for x in (mean, std))
     if not np.all(std >= 0):
         raise ArgumentError("normal: a standard deviation is negative or nan")

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import ArgumentError
 
-__all__ = ["accelerator", "backends", "check_device", "cuda", "device", "is_device"]
+__all__ = ["accelerator", "backends", "check_device", "cuda", "device", "is_device", "version"]
 
 
 class device:
@@ -63,8 +63,37 @@ def is_device(x: Any) -> bool:
     return isinstance(x, device) or str(x).partition(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta")
 
 
-class cuda:
+class _Absent(type):
+    """What is not there says so."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"{cls.__name__}.{name}: there is no such device here; ask {cls.__name__}.is_available() first"
+        )
+
+
+def _nothing(*args: Any, **options: Any) -> int:
+    """0: nothing is used."""
+    return 0
+
+
+class cuda(metaclass=_Absent):
     """What programs ask `torch.cuda`."""
+
+    amp: Any  # which amp.py puts here
+    memory_allocated = max_memory_allocated = memory_reserved = max_memory_reserved = staticmethod(_nothing)
+
+    @staticmethod
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        """No."""
+        return False
+
+    @staticmethod
+    def is_initialized() -> bool:
+        """Never."""
+        return False
 
     @staticmethod
     def is_available() -> bool:
@@ -89,6 +118,12 @@ class cuda:
         """Nothing to empty."""
 
 
+class version:
+    """What programs ask `torch.version`."""
+
+    cuda = hip = None
+
+
 class accelerator:
     """What programs ask `torch.accelerator`."""
 
@@ -106,10 +141,22 @@ class accelerator:
 class backends:
     """What programs ask `torch.backends`, and the switches that they set there; they do nothing here."""
 
+    class cuda:
+        """`backends.cuda`"""
+
+        class matmul:
+            """`backends.cuda.matmul`"""
+
+            allow_tf32 = False
+
     class cudnn:
         """`backends.cudnn`"""
 
-        benchmark = deterministic = enabled = False
+        benchmark = deterministic = enabled = allow_tf32 = False
+
+        @staticmethod
+        def version() -> None:
+            """None."""
 
         @staticmethod
         def is_available() -> bool:

@@ -18,7 +18,7 @@ from .kernels.runtime import quiet, restore
 from .op import is_tensor, wrap
 from .ops.elementwise import to
 from .ops.shape import sum_to
-from .tape import Node, set_grad_enabled, walk
+from .tape import Leaf, Node, set_grad_enabled, walk
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -58,7 +58,10 @@ def backward(
     def deliver(node: Node, g: Tensor) -> None:
         sink: Any = wanted[node] if wanted else node.sink and node.sink()
         if sink is not None:
-            sink.grad = g if sink.grad is None else sink.grad + g
+            sink._grad = g if sink._grad is None else sink._grad + g
+            if type(node) is Leaf and node.after:
+                for hook in tuple(node.after.values()):
+                    hook(sink)
 
     roots = _roots("backward", tensors, grad_tensors)
     _pull(roots, deliver, wanted, create_graph if retain_graph is None else retain_graph, create_graph)
@@ -202,11 +205,13 @@ def _hooked(node: Node, g: Tensor) -> Tensor:
 def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ...]:
     """What rules can ask for: g, what the node saved, its attributes."""
     plan, saved = node.plan, node.saved
-    if saved is None:
-        raise GraphError(
-            f"backward a second time through {node.name}: what it had saved was released by the first; "
-            "pass retain_graph=True to the first backward to keep it"
-        )
+    while type(saved) is not tuple:
+        if saved is None:
+            raise GraphError(
+                f"backward a second time through {node.name}: what it had saved was released by the first; "
+                "pass retain_graph=True to the first backward to keep it"
+            )
+        saved = saved.recall()  # of a checkpoint, see utils/checkpoint.py
     for writes, count in node.versions:
         if writes[0] != count:
             raise GraphError(

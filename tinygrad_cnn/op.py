@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "Op", "bind", "can_cast", "constant", "is_tensor", "join", "op", "promote", "record", "registry",
-    "result_dtype", "values", "watch", "wrap",
+    "Op", "bind", "can_cast", "constant", "get_default_dtype", "is_tensor", "join", "op", "promote", "record",
+    "registry", "result_dtype", "set_default_dtype", "values", "watch", "wrap",
 ]  # fmt: skip
 
 registry: dict[str, Op] = {}
@@ -313,7 +313,10 @@ def op(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _register(new: Op) -> Op:
-    registry[new.name] = new
+    """Under its name; where another module has that name already, under its module's and its own."""
+    known = registry.get(new.name)
+    mine = known is None or known.__module__ == new.__module__
+    registry[new.name if mine else f"{new.__module__}.{new.name}"] = new
     return new
 
 
@@ -338,6 +341,29 @@ def _shares_memory(out: np.ndarray, source: Any) -> bool:
 
 _DEFAULT = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float32)}
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def get_default_dtype() -> np.dtype:
+    """What Python's floats become, and what is made without a dtype: float32, unless somebody said otherwise.
+
+    >>> get_default_dtype()
+    dtype('float32')
+    """
+    return _DEFAULT[float]
+
+
+def set_default_dtype(d: Any) -> None:
+    """Make new parameters, and tensors of Python's floats, of this dtype: float64, float32 or float16.
+
+    >>> set_default_dtype("float32")
+    """
+    try:
+        dtype = np.dtype(d)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype.kind != "f" or dtype.itemsize > 8:
+        raise DtypeError(f"set_default_dtype: {d!r:.40} is none of float64, float32 and float16")
+    _DEFAULT[float] = dtype
 
 
 def _alike(values: list[Any]) -> bool:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Generator",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
@@ -204,6 +205,28 @@ def get_rng_state() -> dict[str, Any]:
 def set_rng_state(state: dict[str, Any]) -> None:
     """Give the global generator a state that `get_rng_state` returned."""
     _global().set_state(state)
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, *, device_type: Any = None) -> Iterator[None]:
+    """What is drawn from the global generator in this block is not missed afterwards: its state is put back.
+
+    `devices` and `device_type` name others, of which there are none.
+
+    >>> _ = manual_seed(0)
+    >>> with fork_rng():
+    ...     a = default_generator().integers(100)
+    >>> bool(a == default_generator().integers(100))
+    True
+    """
+    if not enabled:
+        yield
+        return
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
 
 
 @contextmanager

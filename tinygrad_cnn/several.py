@@ -11,7 +11,7 @@ import numpy as np
 from .creation import cat, stack
 from .errors import ArgumentError, DtypeError, ShapeError
 from .geometry import _int
-from .op import promote, wrap
+from .op import get_default_dtype, promote, wrap
 from .ops import linalg, shape
 from .tensor import Tensor, _dtype, _floating, _number, _sizes, _tensor, _whole
 
@@ -91,7 +91,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
             [0, 2, 3]])
     """
     if not tensors:
-        return wrap(np.zeros((1, 0), np.float32))
+        return wrap(np.zeros((1, 0), get_default_dtype()))
     blocks = atleast_2d(list(tensors))
     for i, block in enumerate(blocks):
         if block.ndim > 2:

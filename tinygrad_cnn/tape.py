@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Handle",
+    "Leaf",
     "Node",
     "Scope",
     "enable_grad",
@@ -95,6 +96,7 @@ class Node:
         parents: the node of each input, None where an input needs no gradient.
         attrs: the op's keyword arguments.
         saved: what the rules asked to keep, in the order of `plan.save`; None once used up.
+            A checkpoint leaves what recalls it.
         versions: (write counter, its value when saved) of each saved array.
         plan: how to call the rules (`op.Plan`).
         shape, dtype: of the result.
@@ -124,13 +126,23 @@ class Node:
         self.parents = parents
         self.attrs = attrs
         self.plan = plan
-        self.saved = saved
+        self.saved: Any = saved
         self.versions = versions
         self.shape = shape
         self.dtype = dtype
         self.scope = state.scope
         self.sink: weakref.ref[Any] | None = None
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The parents as PyTorch lists them: each with the number of its result, which is always 0."""
+        return tuple((parent, 0) for parent in self.parents)
+
+    @property
+    def variable(self) -> Any:
+        """The tensor whose `.grad` collects what arrives here, as PyTorch calls it; None if there is none."""
+        return self.sink and self.sink()
 
     @property
     def name(self) -> str:
@@ -140,6 +152,21 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name} at step {self.seq}, result {self.shape} {self.dtype}>"
+
+
+class Leaf(Node):
+    """Where a tensor that asks for a gradient stands on the tape.
+
+    Attributes:
+        after: functions of the tensor, run when its `.grad` has been added to, or None.
+    """
+
+    __slots__ = ("after",)
+
+    def __init__(self, tensor: Any, shape: tuple[int, ...], dtype: Any):
+        super().__init__(None, (), {}, None, (), (), shape, dtype)
+        self.sink = weakref.ref(tensor)
+        self.after: dict[int, Callable[[Any], None]] | None = None
 
 
 class Handle:

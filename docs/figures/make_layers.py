@@ -20,8 +20,10 @@ LAYERS: dict[str, dict[str, str]] = {
     "ground": {
         "errors": "every error on purpose",
         "devices": "the CPU, and no other",
+        "switches": "what makes no difference",
         "random": "one seed, one place",
         "files": "written whole or not at all",
+        "return_types": "several results, by name",
     },
     "arrays": {
         "geometry": "every window's integers",
@@ -40,13 +42,14 @@ LAYERS: dict[str, dict[str, str]] = {
         "several": "einsum(), meshgrid()",
         "linalg": "norms, inverses",
         "autograd": "PyTorch's spelling",
+        "amp": "no half precision",
     },
     "networks": {
         "nn": "modules, layers",
         "func": "modules as functions",
         "optim": "optimizers, schedules",
         "data": "images, batches",
-        "utils": "PyTorch's spelling of data",
+        "utils": "data, checkpoints",
         "graph": "the tape, drawn",
         "serialization": "save, load",
         "vision": "pictures of a training",

@@ -456,7 +456,7 @@ def _story(node: Node) -> str:
     op = cast(Op, node.op)
     about = (op.__doc__ or "").strip().partition("\n")[0]
     lines = [f"{op.name}: {about}" if about else op.name, f"result {_flow(node)}"]
-    if node.saved is None:
+    if type(node.saved) is not tuple:
         lines.append("what it kept for backward has been released")
     elif node.plan is not None:
         kept = [
@@ -474,7 +474,7 @@ def _story(node: Node) -> str:
 
 def _saved(node: Node, index: int) -> Any:
     """The value of an input, if a rule asked to keep it and it has not been released."""
-    if node.saved is None or node.plan is None or index not in node.plan.save:
+    if type(node.saved) is not tuple or node.plan is None or index not in node.plan.save:
         return None
     return node.saved[node.plan.save.index(index)]
 

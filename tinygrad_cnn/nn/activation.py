@@ -9,12 +9,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..errors import ShapeError
 from ..geometry import _int
-from ..tensor import Parameter, Tensor, _number, _tensor
+from ..tensor import Tensor, _number, _tensor
 from . import functional as F
+from .init import constant_
+from .linear import new_parameter
 from .module import Module
 from .table import FunctionLayer, layer
 
@@ -90,7 +90,8 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()
         self.num_parameters = num_parameters = _int("PReLU", "num_parameters", num_parameters)
-        self.weight = Parameter(Tensor(np.full(num_parameters, _number("PReLU", "init", init), np.float32)))
+        self.weight = new_parameter(num_parameters)
+        constant_(self.weight, _number("PReLU", "init", init))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.prelu(x, self.weight)

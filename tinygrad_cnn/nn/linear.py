@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import _int
+from ..op import get_default_dtype
 from ..tensor import Parameter, Tensor, _axis, _sizes, _tensor
 from . import functional as F
 from . import init
@@ -18,7 +19,7 @@ __all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
 
 def new_parameter(*shape: int) -> Parameter:
     """Memory for a parameter, to be initialized."""
-    return Parameter(Tensor(np.zeros(shape, np.float32)))
+    return Parameter(Tensor(np.zeros(shape, get_default_dtype())))
 
 
 def reset(weight: Tensor, bias: Tensor | None) -> None:

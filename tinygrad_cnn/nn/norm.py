@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..geometry import _int
+from ..op import get_default_dtype
 from ..tensor import Tensor, _number, _sizes, _tensor
 from . import functional as F
 from . import init
@@ -39,9 +40,9 @@ class _ChannelNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = new_parameter(num_features) if affine else None
         self.bias = new_parameter(num_features) if affine and bias else None
-        stats = track_running_stats
-        self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)) if stats else None)
-        self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)) if stats else None)
+        stats, dtype = track_running_stats, get_default_dtype()
+        self.register_buffer("running_mean", Tensor(np.zeros(num_features, dtype)) if stats else None)
+        self.register_buffer("running_var", Tensor(np.ones(num_features, dtype)) if stats else None)
         self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)) if stats else None)
         if self.weight is not None:
             init.ones_(self.weight)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any, ClassVar, NoReturn, cast
 
 import numpy as np
 
 from ..errors import ArgumentError
-from ..tape import Node
+from ..op import get_default_dtype
+from ..tape import Leaf
 from ..tensor import Parameter, Tensor, _dtype, _sizes
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
@@ -43,13 +43,12 @@ class _Uninitialized:
     __slots__ = ()
     cls_to_become: ClassVar[type[Tensor]]
 
-    def __init__(self, requires_grad: bool = True, dtype: Any = np.float32):
+    def __init__(self, requires_grad: bool = True, dtype: Any = None):
         tensor = cast(Tensor, self)
-        _slot.__set__(self, np.zeros(0, _dtype(type(self).__name__, dtype)))
-        tensor.node, tensor.grad, tensor.writes = None, None, [0, False]
+        _slot.__set__(self, np.zeros(0, _dtype(type(self).__name__, dtype or get_default_dtype())))
+        tensor.node, tensor._grad, tensor.writes = None, None, [0, False]
         if requires_grad:
-            tensor.node = Node(None, (), {}, None, (), (), (0,), tensor.dtype)
-            tensor.node.sink = weakref.ref(tensor)
+            tensor.node = Leaf(tensor, (0,), tensor.dtype)
 
     @property
     def array(self) -> NoReturn:
@@ -110,5 +109,5 @@ class UninitializedBuffer(_Uninitialized, Tensor):  # type: ignore[misc]
     __slots__ = ()
     cls_to_become = Tensor
 
-    def __init__(self, requires_grad: bool = False, dtype: Any = np.float32):
+    def __init__(self, requires_grad: bool = False, dtype: Any = None):
         super().__init__(requires_grad, dtype)

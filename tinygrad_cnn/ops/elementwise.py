@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels import special
-from ..op import Op, op, values
+from ..op import Op, get_default_dtype, op, values
 
 __all__ = [
     "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "clamp_max",
@@ -389,7 +389,7 @@ def clamp(x, *, min=None, max=None):
     if min is None and max is None:
         raise ArgumentError("clamp: at least one of min and max is needed")
     if x.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
-        x = x.astype(np.float32)
+        x = x.astype(get_default_dtype())
     x = x if min is None else np.maximum(x, min)
     return x if max is None else np.minimum(x, max)
 

@@ -19,9 +19,7 @@ from .arguments import (  # noqa: I001  (isort would write one import for each)
     _whole as _whole,
 )
 from .core import Tensor
-from .matrices import SignLog
 from .parameter import Parameter
-from .reductions import Extreme, MinMax
 from .reductions import _vector_norm as _vector_norm
 
-__all__ = ["Extreme", "MinMax", "Parameter", "SignLog", "Tensor"]
+__all__ = ["Parameter", "Tensor"]

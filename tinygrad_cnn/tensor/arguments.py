@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..op import constant, is_tensor, promote
+from ..op import constant, get_default_dtype, is_tensor, promote
 from ..ops import elementwise
 
 if TYPE_CHECKING:
@@ -22,14 +22,22 @@ __all__: list[str] = []
 Dims = int | Sequence[int] | None
 
 
-def _floats(data: Any, dtype: Any = np.float32) -> np.ndarray:
+def _floats(data: Any, dtype: Any = None) -> np.ndarray:
     """Numbers, or lists of them, as an array."""
+    dtype = get_default_dtype() if dtype is None else dtype
     try:
         if data is not None:  # which NumPy would take for nan
             return np.asarray(data, dtype)
     except (TypeError, ValueError):
         pass
     raise DtypeError(f"Tensor: cannot hold {type(data).__name__} {data!r:.40}; numbers and bools only")
+
+
+def _given(data: Any, node: Any) -> np.ndarray:
+    """Numbers as an array, where it is clear that no size is meant."""
+    if node is not None or type(data) is int:
+        raise DtypeError(f"Tensor: is {data!r:.40} a size or a value? say zeros(2, 3) or tensor(5.0)")
+    return _floats(data)
 
 
 def _tensor(name: str, x: Any, role: str = "x") -> Tensor:

@@ -14,6 +14,7 @@ from ..op import is_tensor, wrap
 from ..ops import elementwise
 from ..tape import state
 from .arguments import _dtype, _tensor
+from .kinds import kind_of, name_of
 from .table import as_dtype
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class Conversion:
             return self.clone() if copy or flags[1:] == [True] else self
         return elementwise.to(self if dtype.kind == "f" else self.detach(), dtype=dtype)
 
-    def type(self: Tensor, dtype: Any) -> Tensor:
-        """The same as `to(dtype)`."""
-        return self.to(dtype)
+    def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """The same as `to(dtype)`; without a dtype, the name of its class of old, such as "FloatTensor"."""
+        return name_of(self.dtype) if dtype is None else self.to(kind_of(dtype))
 
     def type_as(self: Tensor, other: Tensor) -> Tensor:
         """With the dtype of `other`."""
@@ -73,6 +74,14 @@ class Conversion:
     def is_floating_point(self: Tensor) -> bool:
         """Whether the dtype is one of floats."""
         return _tensor("is_floating_point", self).dtype.kind == "f"
+
+    def is_nonzero(self: Tensor) -> bool:
+        """Whether the only value is not 0."""
+        return bool(self)
+
+    def get_device(self: Tensor) -> int:
+        """The number of the device; -1 for the CPU."""
+        return -1
 
     def cpu(self: Tensor) -> Tensor:
         """The tensor itself; there is no other device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -14,8 +15,8 @@ from .. import engine
 from ..errors import DtypeError, GraphError, ShapeError
 from ..op import bind
 from ..ops import shape
-from ..tape import Handle, Node
-from .arguments import _axis, _floats, _tensor
+from ..tape import Handle, Leaf, Node
+from .arguments import _axis, _floats, _given, _tensor
 from .arithmetic import Arithmetic
 from .conversion import Conversion
 from .counting import Counting
@@ -52,12 +53,12 @@ class Tensor(
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "node", "writes")
+    __slots__ = ("__weakref__", "_grad", "array", "node", "writes")
 
     def __init__(self, array: Any, node: Node | None = None):
-        self.array: np.ndarray = array if type(array) is ndarray else _floats(array)
+        self.array: np.ndarray = array if type(array) is ndarray else _given(array, node)
         self.node: Node | None = node
-        self.grad: Tensor | None = None
+        self._grad: Tensor | None = None
         self.writes: list[Any] = [0, False]
 
     # --- what it is ----------------------------------------------------------------------------------
@@ -130,8 +131,7 @@ class Tensor(
                 raise DtypeError(
                     f"requires_grad_: only floats have gradients, this tensor is {self.dtype}; use .float()"
                 )
-            self.node = Node(None, (), {}, None, (), (), self.shape, self.dtype)
-            self.node.sink = weakref.ref(self)
+            self.node = Leaf(self, self.shape, self.dtype)
         return self
 
     @property
@@ -247,6 +247,42 @@ class Tensor(
             self.node.sink = weakref.ref(self)
 
     @property
+    def grad(self) -> Tensor | None:
+        """What backward left here, or what was put here: a tensor of the same shape and dtype, or None.
+
+        A computed tensor has none unless `retain_grad()` asked for it; who looks for it there is warned.
+
+        Raises:
+            DtypeError, ShapeError, GraphError: what is put here is no gradient of this tensor.
+        """
+        found, node = self._grad, self.node
+        if found is None and node is not None and node.op is not None and node.sink is None:
+            warnings.warn(
+                f"grad: {node!r} was computed, and backward leaves no gradient there; call its retain_grad() "
+                "before backward, or look at the leaf it was computed from",
+                UserWarning,
+                stacklevel=2,
+            )
+        return found
+
+    @grad.setter
+    def grad(self, g: Tensor | None) -> None:
+        if g is not None:
+            if not isinstance(g, Tensor):
+                raise DtypeError(f"grad: a gradient is a Tensor or None, not {type(g).__name__} {g!r:.40}")
+            if g is self:
+                raise GraphError("grad: a tensor cannot be its own gradient; use x.detach().clone()")
+            if g.shape != self.shape:
+                raise ShapeError(
+                    f"grad: a gradient {g.shape} for a tensor {self.shape}; the shapes must be equal"
+                )
+            if g.dtype != self.dtype:
+                raise DtypeError(
+                    f"grad: a {g.dtype} gradient for a {self.dtype} tensor {self.shape}; use g.to(x.dtype)"
+                )
+        self._grad = g
+
+    @property
     def retains_grad(self) -> bool:
         """Whether backward fills in `.grad` although the tensor was computed."""
         return self.node is not None and not self.is_leaf and self.node.sink is not None
@@ -258,6 +294,35 @@ class Tensor(
         if self.node.hooks is None:
             self.node.hooks = {}
         return Handle(self.node.hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Handle:
+        """Call `hook(x)` when backward has added to `x.grad`: to use it up as soon as it is there.
+
+        Only leaves that require grad collect gradients; any other tensor is a GraphError.
+
+        >>> import tinygrad_cnn as tg
+        >>> w = tg.ones(1, requires_grad=True)
+        >>> handle = w.register_post_accumulate_grad_hook(lambda w: print(w.grad))
+        >>> (w * 3).backward()
+        tensor([3.])
+        """
+        if not isinstance(self.node, Leaf):
+            raise GraphError(
+                "register_post_accumulate_grad_hook: this tensor collects no gradients; only leaves that "
+                "require grad do (register_hook works for computed ones)"
+            )
+        if self.node.after is None:
+            self.node.after = {}
+        return Handle(self.node.after, hook)
+
+    @property
+    def output_nr(self) -> int:
+        """Which result of its op this is: the only one."""
+        return 0
+
+    @property
+    def _version(self) -> int:
+        return self.writes[0]
 
 
 bind(Tensor)

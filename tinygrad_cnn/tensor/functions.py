@@ -93,6 +93,23 @@ class Functions:
             raise DtypeError("addcdiv: tensor1 and tensor2 are no floats; convert one with .float()")
         return self.add(elementwise.div(tensor1, tensor2), alpha=value)
 
+    def heaviside(self: Tensor, values: Tensor) -> Tensor:
+        """0 where x < 0 (or nan), 1 where x > 0, `values` where x is 0; without a gradient.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.tensor([-2.0, 0.0, 3.0]).heaviside(tg.tensor(0.5))
+        tensor([0.0000, 0.5000, 1.0000])
+        """
+        x, at = _tensor("heaviside", self).array, _tensor("heaviside", values, "values").array
+        if x.dtype != at.dtype:
+            raise DtypeError(f"heaviside: x is {x.dtype}, values is {at.dtype}; convert one with .to(dtype)")
+        try:
+            return wrap(np.asarray(np.where(x == 0, at, (x > 0).astype(x.dtype))))
+        except ValueError:
+            raise ShapeError(
+                f"heaviside: shapes {x.shape} and {at.shape} do not broadcast; sizes must be equal or 1"
+            ) from None
+
     def nan_to_num(self: Tensor, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
         """Numbers for nan, inf and -inf: by default 0 and the largest and smallest there are."""
         x = _tensor("nan_to_num", self).array

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..devices import check_device
 from ..errors import DtypeError, ShapeError
-from ..op import is_tensor, wrap
+from ..op import get_default_dtype, is_tensor, wrap
 from ..ops import shape
 from .arguments import _dtype, _number, _sizes
 
@@ -100,7 +100,7 @@ def _filled(
 
 
 def _array(name: str, data: Any, dtype: Any, device: Any) -> np.ndarray:
-    """Numbers, nested lists of them, arrays and tensors as an array: Python's floats as float32."""
+    """Numbers, nested lists of them, arrays and tensors as an array: Python's floats in the default dtype."""
     check_device(name, device)
     if isinstance(data, (list, tuple)) and any(is_tensor(item) for item in data):
         data = [np.asarray(item) for item in data]
@@ -110,7 +110,7 @@ def _array(name: str, data: Any, dtype: Any, device: Any) -> np.ndarray:
         raise ShapeError(f"{name}: rows of different lengths in {data!r:.60}; pad the shorter ones") from None
     if dtype is None and not (isinstance(data, (np.ndarray, np.generic)) or is_tensor(data)):
         of_numbers = not (isinstance(data, (list, tuple)) and data and isinstance(data[0], np.ndarray))
-        dtype = np.float32 if of_numbers and (array.dtype.kind == "f" or array.size == 0) else None
+        dtype = get_default_dtype() if of_numbers and (array.dtype.kind == "f" or array.size == 0) else None
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"{name}: cannot hold {array.dtype} data {data!r:.40}; numbers and bools only")
     if dtype is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import return_types
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..op import is_tensor, wrap
 from ..ops import elementwise, linalg, shape
@@ -14,14 +15,7 @@ from .arguments import _axis, _floating, _number, _tensor, _whole
 if TYPE_CHECKING:
     from .core import Tensor
 
-__all__ = ["Matrices", "SignLog"]
-
-
-class SignLog(NamedTuple):
-    """What `x.slogdet()` returns."""
-
-    sign: Tensor
-    logabsdet: Tensor
+__all__ = ["Matrices"]
 
 
 class Matrices:
@@ -134,10 +128,10 @@ class Matrices:
         """The determinant of each square matrix."""
         return linalg.det(_square("det", self))
 
-    def slogdet(self: Tensor) -> SignLog:
+    def slogdet(self: Tensor) -> return_types.slogdet:
         """(sign, logabsdet) of the determinant of each square matrix."""
         x = _square("slogdet", self)
-        return SignLog(wrap(np.asarray(np.linalg.slogdet(x.array)[0])), linalg.logabsdet(x))
+        return return_types.slogdet(wrap(np.asarray(np.linalg.slogdet(x.array)[0])), linalg.logabsdet(x))
 
     def logdet(self: Tensor) -> Tensor:
         """The logarithm of the determinant of each square matrix; nan where that is negative."""

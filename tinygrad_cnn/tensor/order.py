@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import return_types
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..geometry import _int
 from ..op import is_tensor, wrap
 from ..ops import elementwise, reduce, shape
+from ..return_types import Extreme
 from .arguments import _dim, _dims, _floating, _number, _tensor
-from .reductions import Extreme
 
 if TYPE_CHECKING:
     from .core import Tensor
@@ -42,11 +43,11 @@ class Order:
 
     def cummax(self: Tensor, dim: int) -> Extreme:
         """The largest element so far along axis `dim`, and where it stood: the latest of equals."""
-        return _record("cummax", self, dim, np.maximum, np.greater_equal)
+        return _record(return_types.cummax, self, dim, np.maximum, np.greater_equal)
 
     def cummin(self: Tensor, dim: int) -> Extreme:
         """The smallest element so far along axis `dim`, and where it stood: the latest of equals."""
-        return _record("cummin", self, dim, np.minimum, np.less_equal)
+        return _record(return_types.cummin, self, dim, np.minimum, np.less_equal)
 
     def diff(
         self: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
@@ -83,7 +84,7 @@ class Order:
         tensor([1., 2., 3.])
         """
         indices = wrap(_argsort(_tensor("sort", self), _dim("sort", self, dim), descending))
-        return Extreme(_pick(self, dim, indices), indices)
+        return return_types.sort(_pick(self, dim, indices), indices)
 
     def argsort(self: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
         """The indices of `sort`."""
@@ -103,14 +104,14 @@ class Order:
         axis = _dim("topk", self, dim)
         k = _place("topk", self, axis, k, 0 if self.ndim else 1)
         if self.ndim == 0:
-            return Extreme(self.clone(), wrap(np.zeros((), np.int64)))
+            return return_types.topk(self.clone(), wrap(np.zeros((), np.int64)))
         indices = wrap(_top(self, axis, k, largest))
-        return Extreme(self.gather(axis, indices), indices)
+        return return_types.topk(self.gather(axis, indices), indices)
 
     def kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
         """(value, index) of the k-th smallest along axis `dim`, counted from 1."""
         axis = _dim("kthvalue", self, dim)
-        return _at_rank("kthvalue", self, axis, _place("kthvalue", self, axis, k, 1) - 1, keepdim)
+        return _at_rank(return_types.kthvalue, self, axis, _place("kthvalue", self, axis, k, 1) - 1, keepdim)
 
     def median(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         """The middle element, the lower one of two, nan where there is one; ties share the gradient.
@@ -123,21 +124,21 @@ class Order:
         n = self.shape[axis] if self.ndim else 1
         if n == 0:
             raise ShapeError(f"median: x {self.shape} has no element along axis {axis}")
-        found = _at_rank("median", self, axis, (n - 1) // 2, keepdim)
+        found = _at_rank(return_types.median, self, axis, (n - 1) // 2, keepdim)
         lost = self.array != self.array
         if not lost.any():
             return found
         nan, first = lost.any(axis, keepdims=keepdim), lost.argmax(axis, keepdims=keepdim)
         indices = wrap(np.where(nan, first, found.indices.array))
         at = indices if keepdim or not self.ndim else indices.unsqueeze(axis)
-        return self._extreme(at, axis, keepdim)
+        return self._extreme(return_types.median, at, axis, keepdim)
 
     def mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
         """(value, index) of the most frequent element along axis `dim`: the smallest, the last of them."""
         axis = _dim("mode", self, dim)
         _dims("mode", self, axis, keepdim)
         if self.ndim == 0:
-            return Extreme(self.clone(), wrap(np.zeros((), np.int64)))
+            return return_types.mode(self.clone(), wrap(np.zeros((), np.int64)))
         if self.shape[axis] == 0:
             raise ShapeError(f"mode: x {self.shape} has no element along axis {axis}")
         order = np.moveaxis(_argsort(self, axis, False), axis, -1)
@@ -147,7 +148,7 @@ class Order:
         starts[..., 1:] = ranked[..., 1:] != ranked[..., :-1]
         longest = (place - np.maximum.accumulate(np.where(starts, place, 0), -1)).argmax(-1, keepdims=True)
         at = np.moveaxis(np.take_along_axis(order, longest, -1), -1, axis)
-        return self._extreme(wrap(at), axis, keepdim)
+        return self._extreme(return_types.mode, wrap(at), axis, keepdim)
 
     def quantile(
         self: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
@@ -204,16 +205,16 @@ def _running(op: Any, x: Tensor, dim: Any) -> Tensor:
     return op(x, dim=axis) if x.ndim else op(x.reshape(1), dim=0).reshape(())
 
 
-def _record(name: str, x: Tensor, dim: Any, extreme: np.ufunc, beats: np.ufunc) -> Extreme:
+def _record(kind: type[Extreme], x: Tensor, dim: Any, extreme: np.ufunc, beats: np.ufunc) -> Extreme:
     """Values and places of the running extreme; a nan stays the extreme until the next one."""
-    axis = _dim(name, x, dim)
+    axis = _dim(kind.__name__, x, dim)
     if x.ndim == 0:
-        return Extreme(x.clone(), wrap(np.zeros((), np.int64)))
+        return kind(x.clone(), wrap(np.zeros((), np.int64)))
     a = np.moveaxis(x.array, axis, -1)
     new = beats(a, extreme.accumulate(a, -1)) | (a != a)
     place = np.maximum.accumulate(np.where(new, np.arange(a.shape[-1]), 0), -1)
     indices = wrap(np.moveaxis(place, -1, axis))
-    return Extreme(x.gather(axis, indices), indices)
+    return kind(x.gather(axis, indices), indices)
 
 
 def _argsort(x: Tensor, axis: int, descending: bool) -> np.ndarray:
@@ -252,7 +253,7 @@ def _place(name: str, x: Tensor, axis: int, k: Any, least: int) -> int:
     return k
 
 
-def _at_rank(name: str, x: Tensor, axis: int, rank: int, keepdim: bool) -> Extreme:
-    _dims(name, x, axis, keepdim)
+def _at_rank(kind: type[Extreme], x: Tensor, axis: int, rank: int, keepdim: bool) -> Extreme:
+    _dims(kind.__name__, x, axis, keepdim)
     places = np.argpartition(x.array, rank, axis).take([rank], axis) if x.ndim else np.zeros((), np.int64)
-    return x._extreme(wrap(places), axis, keepdim)
+    return x._extreme(kind, wrap(places), axis, keepdim)

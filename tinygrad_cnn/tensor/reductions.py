@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import return_types
 from ..errors import ShapeError
-from ..op import is_tensor, wrap
+from ..op import get_default_dtype, is_tensor, wrap
 from ..ops import elementwise, reduce
+from ..return_types import Extreme
 from .arguments import Dims, _dim, _dims, _floating, _number, _tensor
 
 if TYPE_CHECKING:
     from .core import Tensor
 
-__all__ = ["Extreme", "MinMax", "Reductions"]
-
-
-class Extreme(NamedTuple):
-    """What `x.max(dim)`, `x.sort()`, `x.topk(k)` and the like return: values, and where they stood."""
-
-    values: Tensor
-    indices: Tensor
-
-
-class MinMax(NamedTuple):
-    """What `x.aminmax()` returns."""
-
-    min: Tensor
-    max: Tensor
+__all__ = ["Reductions"]
 
 
 class Reductions:
@@ -102,10 +90,10 @@ class Reductions:
         """Smallest element; ties share the gradient."""
         return reduce.amin(self, dim=_dims("amin", self, dim, keepdim), keepdim=keepdim)
 
-    def aminmax(self: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+    def aminmax(self: Tensor, *, dim: int | None = None, keepdim: bool = False) -> return_types.aminmax:
         """(smallest, largest) element, of all or along axis `dim`; ties share the gradient."""
         axis = None if dim is None else _dim("aminmax", self, dim)
-        return MinMax(self.amin(axis, keepdim), self.amax(axis, keepdim))
+        return return_types.aminmax(self.amin(axis, keepdim), self.amax(axis, keepdim))
 
     def max(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
         """The largest element; with `dim` (values, indices) of the first ones; with a tensor, `maximum`."""
@@ -114,7 +102,7 @@ class Reductions:
         if dim is None:
             return Reductions.amax(self)
         indices = Reductions.argmax(self, _dim("max", self, dim), True)
-        return self._extreme(indices, dim, keepdim)
+        return self._extreme(return_types.max, indices, dim, keepdim)
 
     def min(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
         """The smallest element; with `dim` (values, indices) of the first ones; with a tensor, `minimum`."""
@@ -123,11 +111,11 @@ class Reductions:
         if dim is None:
             return Reductions.amin(self)
         indices = Reductions.argmin(self, _dim("min", self, dim), True)
-        return self._extreme(indices, dim, keepdim)
+        return self._extreme(return_types.min, indices, dim, keepdim)
 
-    def _extreme(self: Tensor, indices: Tensor, dim: int, keepdim: bool) -> Extreme:
+    def _extreme(self: Tensor, kind: type[Extreme], indices: Tensor, dim: int, keepdim: bool) -> Extreme:
         values = self.gather(dim, indices) if self.ndim else self.clone()
-        return Extreme(values, indices) if keepdim else Extreme(values.squeeze(dim), indices.squeeze(dim))
+        return kind(values, indices) if keepdim else kind(values.squeeze(dim), indices.squeeze(dim))
 
     def argmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """Index of the first largest element."""
@@ -141,7 +129,7 @@ class Reductions:
 
     def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
         """log sum e^x, stable."""
-        x = self if _tensor("logsumexp", self).dtype.kind == "f" else self.float()
+        x = self if _tensor("logsumexp", self).dtype.kind == "f" else self.to(get_default_dtype())
         return reduce.logsumexp(x, dim=_dims("logsumexp", x, dim, keepdim), keepdim=keepdim)
 
     def count_nonzero(self: Tensor, dim: Dims = None) -> Tensor:

@@ -1,7 +1,7 @@
-"""PyTorch's spelling: `utils.data` is `data`."""
+"""PyTorch's spelling: `utils.data` is `data`; and `utils.checkpoint`."""
 
 from __future__ import annotations
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
