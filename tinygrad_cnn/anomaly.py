@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import AnomalyError
-from .op import Op, Plan, values, watch
+from .op import Op, values, watch
 from .tape import Node, Scope, state
 
 __all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly"]
@@ -218,15 +218,9 @@ class _WatchedNode(Node):
 
     def __init__(self, op: Op, parents: Any, attrs: Any, plan: Any, *more: Any):
         self.stack = _stack()
-        watched = Plan.__new__(Plan)
-        watched.save, watched.shapes, watched.attrs = plan.save, plan.shapes, plan.attrs
-        watched.joint = plan.joint
+        scope = state.scope  # not the node itself, which must die with its last tensor
+        watched = plan.around(lambda rule, indices: _Watched(rule, op, indices, plan.joint, scope))
         super().__init__(op, parents, attrs, watched, *more)
-        scope = self.scope  # not the node itself, which must die with its last tensor
-        watched.rows = tuple(
-            (indices, _Watched(rule, op, indices, plan.joint, scope), places)
-            for indices, rule, places in plan.rows
-        )
 
     def __repr__(self) -> str:
         return super().__repr__() + _shown(self.stack)

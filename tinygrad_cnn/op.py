@@ -59,15 +59,20 @@ def record(*fields: Any) -> Node:
     return node
 
 
-def watch(node: type[Node] = Node, around: Callable[[Op], Callable[..., Any]] | None = None) -> None:
+def watch(
+    node: type[Node] = Node, around: Callable[[Op], Callable[..., Any]] | None = None
+) -> tuple[Any, Any]:
     """Record nodes of another class, and let `around(op)` stand before each op's forward; without, undo both.
 
-    A watched op is called like any other, so nobody pays for this who does not watch.
+    A watched op is called like any other, so nobody pays for this who does not watch.  Returns what watched
+    before, for `watch(*before)`.
     """
     global _Node, _around
+    before = _Node, _around
     _Node, _around = node, around
     for each in list(_every):
         each.forward = each.function if around is None else around(each)
+    return before
 
 
 def is_tensor(x: Any) -> TypeGuard[Tensor]:
@@ -135,6 +140,13 @@ class Plan:
             for indices, function, places in rows
         )
         self.joint = op.joint is not None
+
+    def around(self, wrap: Callable[[Callable[..., Any], tuple[int, ...]], Callable[..., Any]]) -> Plan:
+        """The same plan, with `wrap(rule, input indices)` in the place of each rule."""
+        plan = Plan.__new__(Plan)
+        plan.save, plan.shapes, plan.attrs, plan.joint = self.save, self.shapes, self.attrs, self.joint
+        plan.rows = tuple((indices, wrap(rule, indices), places) for indices, rule, places in self.rows)
+        return plan
 
 
 class _Rule:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .dot import to_dot
-from .render import Drawing, draw, render
+from .drawing import Drawing, draw, draw_call, render, to_dot
+from .watching import watched
 
-__all__ = ["Drawing", "draw", "render", "to_dot"]
+__all__ = ["Drawing", "draw", "draw_call", "render", "to_dot", "watched"]

@@ -2,89 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import base64
+import json
+import re
 import shutil
 import subprocess
 import sysconfig
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ..errors import ArgumentError, Error, MissingToolError
-from ..files import atomic_write
-from .dot import to_dot
+from ..errors import Error, MissingToolError
 
-__all__ = ["Drawing", "draw", "render"]
-
-_FORMATS = ("svg", "png", "pdf", "dot")
+__all__ = ["run"]
 
 
-class Drawing:
-    """A drawn graph: DOT text that knows how to become a picture.
+def run(dot: str, kind: str, files: Mapping[str, bytes] | None = None) -> bytes:
+    """The picture that Graphviz makes of the text: "svg", "png" or "pdf"; with files that it shows.
 
-    The last expression of a notebook cell, it shows itself.
-
-    Attributes:
-        dot: the text.
-
-    >>> Drawing("digraph { a -> b }").svg().count("<path")
-    1
+    Raises:
+        MissingToolError: nothing that can draw this format is installed.
+        Error: Graphviz failed.
     """
-
-    def __init__(self, dot: str):
-        self.dot = dot
-
-    def svg(self) -> str:
-        """The picture as SVG text.
-
-        Raises:
-            MissingToolError: neither `dot` nor `graphviz-pure` is installed.
-        """
-        return _run(self.dot, "svg").decode()
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, in the format that the suffix says: .svg, .png, .pdf or .dot.
-
-        Raises:
-            ArgumentError: another suffix.
-            MissingToolError: nothing that can draw this format is installed.
-        """
-        path = Path(path)
-        kind = path.suffix.lower().removeprefix(".")
-        if kind not in _FORMATS:
-            suffixes = ", ".join(f".{name}" for name in _FORMATS)
-            raise ArgumentError(f"graph: cannot write {path.name}; the name must end in one of {suffixes}")
-        data = self.dot.encode() if kind == "dot" else _run(self.dot, kind)
-        with atomic_write(path) as file:
-            file.write(data)
-        return path
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def __repr__(self) -> str:
-        return f"<Drawing, {self.dot.count(chr(10))} lines of DOT; .save('graph.svg') writes the picture>"
-
-
-def draw(tensors: Any, *, module: Any = None, **options: Any) -> Drawing:
-    """Draw what led to a tensor, or to several; arguments and errors as in `to_dot`.
-
-    >>> import tinygrad_cnn as tg
-    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
-    >>> draw((x * x).sum(), names={"x": x}).svg().startswith("<?xml")
-    True
-    """
-    return Drawing(to_dot(tensors, module=module, **options))
-
-
-def render(tensors: Any, path: str | os.PathLike[str], **options: Any) -> Path:
-    """Draw into a file (.svg, .png, .pdf or .dot) and return its path; options as in `to_dot`."""
-    return draw(tensors, **options).save(path)
-
-
-def _run(dot: str, kind: str) -> bytes:
-    """The picture that Graphviz makes of the text."""
     if kind == "png":
         dot = dot.replace("{", "{ graph [dpi=144]", 1)  # sharp on today's screens
+    if files:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            dot = dot.replace("{", f"{{ graph [imagepath={json.dumps(folder)}]", 1)
+            return _embedded(run(dot, kind), files) if kind == "svg" else run(dot, kind)
     try:
         if shutil.which("dot"):
             import graphviz  # here, because importing it takes time that only a drawing should cost
@@ -106,6 +53,14 @@ def _run(dot: str, kind: str) -> bytes:
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode(errors="replace").strip()
         raise Error(f"graph: Graphviz failed with status {error.returncode}: {said[:500]}") from None
+
+
+def _embedded(svg: bytes, files: Mapping[str, bytes]) -> bytes:
+    """The SVG with its small pictures inside."""
+    for name, content in files.items():
+        data = b"data:image/png;base64," + base64.b64encode(content)
+        svg = re.sub(rb'href="[^"]*\b' + re.escape(name.encode()) + b'"', b'href="' + data + b'"', svg)
+    return svg
 
 
 def _pure() -> str | None:

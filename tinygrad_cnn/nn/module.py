@@ -615,7 +615,7 @@ class Module:
         """
         drawing = import_module("tinygrad_cnn.graph")  # by name: the drawing stands on us, not we on it
         with enable_grad():
-            return drawing.draw(self(*inputs), module=self, **options)
+            return drawing.draw_call(self, inputs, **options)
 
     def _get_name(self) -> str:
         return type(self).__name__

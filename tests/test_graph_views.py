@@ -1,0 +1,373 @@
+"""What a drawing leaves out, adds, or reads the other way round is as true as the drawing itself."""
+
+from __future__ import annotations
+
+import gc
+import re
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import graph, models, nn
+from tinygrad_cnn.errors import ArgumentError, GraphError
+from tinygrad_cnn.graph.drawing import picture
+from tinygrad_cnn.graph.images import png, size, thumbnail
+from tinygrad_cnn.graph.picture import Box
+from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.op import watch
+from tinygrad_cnn.tape import Node, walk
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.fc = nn.Linear(4 * 3 * 3, 5)
+
+    def forward(self, x):
+        return self.fc(F.max_pool2d(self.conv(x).relu(), 2).flatten(1))
+
+
+def run(model=None, shape=(2, 1, 8, 8)):
+    """(model, loss)"""
+    tg.manual_seed(0)
+    model = model or Net()
+    return model, F.cross_entropy(model(tg.randn(*shape)), tg.tensor([1, 2]))
+
+
+def titles(made, *kinds):
+    return [item.title for item in made.page.items() if item.kind in kinds]
+
+
+def ends(made, kind="data"):
+    return [(a.tail.title, a.head.title) for a in made.arrows if a.kind == kind]
+
+
+# --- folding ----------------------------------------------------------------------------------------------
+
+
+def test_the_whole_model_as_one_item():
+    model, loss = run()
+    made = picture(loss, module=model, depth=0)
+    count = sum(p.numel() for p in model.parameters())
+    (item,) = (item for item in made.page.items() if item.kind == "module")
+    assert (item.title, item.small) == ("Net", f"{count:,} parameters")
+    assert item.shape == (2, 5)
+    assert ends(made)[:2] == [("input", "Net"), ("Net", "log_softmax")]
+    assert "1 × conv2d" in item.story and "1 × linear" in item.story
+
+
+def test_deeper_modules_are_folded_one_by_one():
+    model = models.resnet18()
+    y = model(tg.zeros(1, 3, 64, 64))
+    shallow, deep = (titles(picture(y, depth=depth), "module") for depth in (1, 2))
+    assert shallow == [
+        "conv1: Conv2d", "bn1: BatchNorm2d", "relu: ReLU", "maxpool: MaxPool2d",
+        *(f"layer{i}: Sequential" for i in range(1, 5)), "avgpool: AdaptiveAvgPool2d", "fc: Linear",
+    ]  # fmt: skip
+    assert deep == ["0: BasicBlock", "1: BasicBlock"] * 4
+    full = picture(y)
+    assert titles(picture(y, depth=9), "op") == titles(full, "op")
+
+
+@pytest.mark.parametrize("make", [models.resnet18, models.densenet121, models.squeezenet1_1])
+def test_folding_leaves_no_circle_and_every_parameter_counted(make):
+    model = make()
+    y = model(tg.zeros(1, 3, 64, 64))
+    count = sum(p.numel() for p in model.parameters())
+    for depth in range(4):
+        made = picture(y, depth=depth)
+        learned = sum(int(np.prod(item.shape)) for item in made.page.items() if item.kind == "parameter")
+        folded = sum(
+            int(item.small.split()[0].replace(",", ""))
+            for item in made.page.items()
+            if item.kind == "module" and item.small
+        )
+        assert learned + folded == count
+        order = {item: at for at, item in enumerate(made.page.items())}
+        assert all(order[a.tail] < order[a.head] for a in made.arrows)
+
+
+def test_a_long_chain_is_one_box():
+    y = tg.ones(2, requires_grad=True)
+    for _ in range(10_000):
+        y = y.relu()
+    made = picture(y, repeats=True)
+    assert titles(made, "op") == ["relu"]
+    (box,) = (part for part in made.page.content if isinstance(part, Box))
+    assert (box.times, box.title) == (10_000, "× 10000")
+    assert len(made.arrows) == 2
+
+
+def test_equal_blocks_are_shown_once():
+    model = models.resnet18()
+    y = model(tg.zeros(1, 3, 64, 64))
+    made, text = picture(y, repeats=True), str(graph.draw(y, repeats=True))
+    assert "0 … 1: BasicBlock × 2" in text
+    assert text.count("BasicBlock") == 7  # of 8
+    assert titles(made, "op").count("+") == 7
+
+
+def test_a_pattern_of_several_parts_repeats():
+    model = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(3, 3), nn.Tanh())))
+    made = picture(model(tg.zeros(1, 3)), repeats=True)
+    assert titles(made, "op") == ["linear", "tanh"]
+    (inner,) = (part for part in made.page.content[-2].content if isinstance(part, Box))
+    assert (inner.times, len(inner.content)) == (4, 2)
+
+
+def test_what_only_looks_alike_is_not_folded():
+    x = tg.ones(1, 3, requires_grad=True)
+    a = x.relu()
+    b = a.relu()
+    c = b.relu()
+    assert titles(picture(c + a + b, repeats=True), "op").count("relu") == 3  # a and b are used again
+    assert titles(picture(c + a, repeats=True), "op").count("relu") == 2
+    dense = tg.cat([x.relu(), tg.cat([x.relu(), x.relu()])])
+    assert (
+        titles(picture(dense, repeats=True), "op").count("relu") == 3
+    )  # side by side, not one after another
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+    assert titles(picture(model(x), repeats=True), "op") == ["linear", "linear"]
+
+
+@given(st.data())
+def test_folding_repeats_loses_no_op(data):
+    x = y = tg.ones(2, 2, requires_grad=True)
+    for _ in range(data.draw(st.integers(1, 25))):
+        y = data.draw(
+            st.sampled_from([lambda v: v.relu(), lambda v: v.tanh(), lambda v: v + v, lambda v: v * x])
+        )(y)
+    made = picture(y, repeats=True)
+
+    def count(box):
+        return box.times * sum(count(p) if isinstance(p, Box) else p.kind == "op" for p in box.content)
+
+    assert count(made.page) == sum(node.op is not None for node in walk(y.node))
+    order = {item: at for at, item in enumerate(made.page.items())}
+    assert all(order[a.tail] < order[a.head] for a in made.arrows)
+
+
+# --- backward ---------------------------------------------------------------------------------------------
+
+
+def rules_called(compute):
+    """The (op, input indices) of all rules that backward really calls, in order."""
+    called = []
+
+    class Listening(Node):
+        def __init__(self, op, parents, attrs, plan, *more):
+            def wrap(rule, indices):
+                def call(*given):
+                    called.append((op.name, indices))
+                    return rule(*given)
+
+                return call
+
+            super().__init__(op, parents, attrs, plan.around(wrap), *more)
+
+    before = watch(Listening)
+    try:
+        out = compute()
+        drawn = picture(out, passes="backward")
+        out.backward()
+    finally:
+        watch(*before)
+    return called, drawn
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: run()[1],
+        lambda: run(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 5)))[1],
+        lambda: (lambda w: ((w * w).exp() + w).sum())(tg.ones(3, requires_grad=True)),
+        lambda: (lambda w: tg.stack([w, w * 2, 3 - w]).sum())(tg.ones(3, requires_grad=True)),
+    ],
+)
+def test_the_rules_drawn_are_the_rules_called(compute):
+    called, drawn = rules_called(compute)
+    ruled = [item for item in drawn.page.items() if item.kind == "rule"]
+    stories = [re.match(r"the rule of (.*) in (\w+)\.vjp", item.story) for item in ruled]
+    assert sorted((m[2], m[1].count(",") + 1) for m in stories) == sorted((n, len(i)) for n, i in called)
+
+
+def test_gradients_that_meet_are_added_up_and_end_in_leaves():
+    w = tg.ones(3, requires_grad=True)
+    loss = ((w * w).exp() + w).sum()
+    made = picture(loss, names={"w": w, "loss": loss}, passes="backward")
+    assert titles(made, "data") == ["1", "w.grad"]
+    assert ends(made, "gradient")[0] == ("1", "sum: ∂x")
+    assert ("+", "w.grad") in ends(made, "gradient")
+    assert sum(head == "+" for _, head in ends(made, "gradient")) == 3  # through both factors, and directly
+    assert not ends(made)
+
+
+def test_the_way_back_stands_in_the_same_modules():
+    model, loss = run()
+    made = picture(loss, module=model, passes="backward")
+    where = {item.title: item.box.path for item in made.page.items()}
+    assert where["conv2d: ∂w"] == "Net.conv"
+    assert where["linear: ∂x"] == where["bias.grad"] == "Net.fc" or where["bias.grad"] == "Net.conv"
+    assert "conv2d: ∂x" not in where  # the images need no gradient
+    rule = next(item for item in made.page.items() if item.title == "linear: ∂w")
+    assert rule.small == "matmul(mT(g), x)" and "lambda g, x: matmul(mT(g), x)" in rule.story
+
+
+def test_both_passes_with_what_is_kept_between_them():
+    model, loss = run()
+    made = picture(loss, module=model, passes="both")
+    assert titles(made, "op") == titles(picture(loss, module=model), "op")
+    assert set(titles(made, "rule")) == set(titles(picture(loss, module=model, passes="backward"), "rule"))
+    assert set(ends(made, "kept")) == {
+        ("input", "conv2d: ∂w"), ("relu", "relu: ∂x"), ("relu", "max_pool2d: ∂x"),
+        ("max_pool2d", "max_pool2d: ∂x"), ("weight", "linear: ∂x"), ("reshape", "linear: ∂w"),
+        ("log_softmax", "log_softmax: ∂x"),
+    }  # fmt: skip
+    dot = graph.to_dot(loss, module=model, passes="both")
+    assert dot.count("dir=back") >= len(ends(made, "gradient"))
+
+
+def test_a_sum_in_backward_of_what_is_no_scalar():
+    x = tg.ones(2, 3, requires_grad=True)
+    made = picture(x * 2, passes="backward")
+    assert titles(made, "data")[0] == "g"
+
+
+# --- overlays ---------------------------------------------------------------------------------------------
+
+
+def test_memory_counts_every_kept_array_once():
+    model, loss = run()
+    made = picture(loss, module=model, overlay="memory")
+    notes = {item.title: item.note for item in made.page.items() if item.kind == "op"}
+    assert notes["conv2d"] == "keeps 512 B"  # the images, 2 x 8 x 8 float32
+    assert notes["relu"] == "keeps 1.1 KB"
+    assert notes["max_pool2d"] == "keeps 288 B"  # its result; the relu keeps its input already
+    assert notes["add_bias"] == "keeps nothing more"
+    heat = {item.title: item.heat for item in made.page.items() if item.kind == "op"}
+    assert max(heat.values()) == heat["relu"] == 1.0 and heat["add_bias"] == 0.0
+
+
+def test_gradients_are_those_of_backward_and_grads_stay():
+    model, loss = run()
+    made = picture(loss, module=model, overlay="gradients")
+    assert all(p.grad is None for p in model.parameters())
+    loss.backward()
+    norm = float(model.fc.weight.grad.norm())
+    assert f"|g| {norm:.3g}" in [item.note for item in made.page.items() if item.title == "weight"]
+    assert next(item.note for item in made.page.items() if item.title == "mean") == "|g| 1"
+
+
+def test_time_and_activations_of_a_run_that_was_watched():
+    model, loss = run()
+    with pytest.raises(GraphError, match=r"overlay='time' needs a run that was watched; use model.graph"):
+        picture(loss, overlay="time")
+    with graph.watched():
+        _, seen = run(model)
+    assert seen.node.result == seen.item()
+    notes = [item.note for item in picture(seen, overlay="time").page.items() if item.kind == "op"]
+    assert all(re.fullmatch(r"[\d.]+ (µs|ms|s)", note) for note in notes)
+    seen.backward(retain_graph=True)
+    notes = [item.note for item in picture(seen, overlay="time").page.items() if item.kind == "op"]
+    assert all(", backward " in note for note in notes)
+    images = [
+        item.image for item in picture(seen, overlay="activations").page.items() if item.title == "relu"
+    ]
+    assert images[0][:4] == b"\x89PNG"
+    drawing = model.graph(tg.zeros(1, 1, 8, 8), overlay="activations")
+    assert 'src="n' in drawing.dot and drawing.svg().count("data:image/png;base64,") == len(drawing.files) > 3
+
+
+def test_watching_ends_and_keeps_nothing_alive():
+    gc.disable()
+    try:
+        with graph.watched():
+            y = (tg.ones(2, requires_grad=True) * 2).sum()
+        node = weakref.ref(y.node)
+        y.backward()
+        del y
+        assert node() is None
+    finally:
+        gc.enable()
+    y = tg.ones(2, requires_grad=True) * 2
+    assert type(y.node) is Node
+    with tg.autograd.detect_anomaly():
+        with graph.watched():
+            pass
+        with pytest.raises(GraphError.__mro__[1], match="log"):
+            tg.tensor([-1.0], requires_grad=True).log()
+
+
+def test_nan_is_shown_where_it_is():
+    model = Net()
+    with tg.no_grad():
+        model.fc.bias[1] = float("nan")
+    drawing = model.graph(tg.zeros(1, 1, 8, 8), overlay="nan")
+    made = picture(model(tg.zeros(1, 1, 8, 8)), module=model, overlay="nan")
+    assert [item.title for item in made.page.items() if item.heat == 1.0] == ["bias"]
+    assert drawing.dot.count("1 NaN or Inf") == 2  # in the bias, and in what linear makes of it
+
+
+def test_wrong_options():
+    _, loss = run()
+    with pytest.raises(ArgumentError, match=r"passes is 'up'; it can be 'forward', 'backward', 'both'"):
+        picture(loss, passes="up")
+    with pytest.raises(ArgumentError, match=r"overlay is 'x'; it can be 'activations', 'gradients'"):
+        picture(loss, overlay="x")
+    with pytest.raises(ArgumentError, match=r"depth is -1; 0 shows the model as one item"):
+        picture(loss, depth=-1)
+
+
+# --- text and small pictures ------------------------------------------------------------------------------
+
+
+def test_lines_for_the_terminal():
+    model, _ = run()
+    assert (
+        str(model.graph(tg.zeros(2, 1, 8, 8)))
+        == """\
+1  input                        2×1×8×8
+   Net
+   ├ conv: Conv2d
+2  │ ├ conv2d 3×3               2×4×6×6  from weight 4×1×3×3
+3  │ └ add_bias                 2×4×6×6  from bias 4
+4  ├ relu                       2×4×6×6
+5  ├ max_pool2d 2×2 · stride 2  2×4×3×3
+6  ├ reshape                    2×36
+   └ fc: Linear
+7    └ linear                   2×5      from weight 5×36, bias 5
+8  output                       2×5"""
+    )
+
+
+def test_lines_tell_where_data_comes_from():
+    x = tg.ones(2, requires_grad=True)
+    lines = str(graph.draw(x.relu() + x.tanh(), names={"x": x})).splitlines()
+    assert [line.split() for line in lines] == [
+        ["1", "x", "2"], ["2", "relu", "2"], ["3", "tanh", "2", "from", "1"],
+        ["4", "+", "2", "from", "2,", "3"], ["5", "output", "2"],
+    ]  # fmt: skip
+
+
+def test_text_file(tmp_path):
+    path = graph.render(tg.ones(2, requires_grad=True).relu(), tmp_path / "graph.txt")
+    assert "relu" in path.read_text(encoding="utf-8")
+
+
+def test_pictures_are_what_pillow_reads():
+    image = pytest.importorskip("PIL.Image")
+    import io
+
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(np.asarray(image.open(io.BytesIO(png(pixels)))), pixels)
+    grey = np.asarray(image.open(io.BytesIO(png(pixels[..., 0]))))
+    np.testing.assert_array_equal(grey, pixels[..., 0])
+    for shape in [(1, 3), (2, 20, 5, 5), (2, 300, 300), (4,), (1, 2, 1, 1), (1, 1, 2, 9)]:
+        assert image.open(io.BytesIO(thumbnail(np.full(shape, np.nan)))).size == size(
+            thumbnail(np.zeros(shape))
+        )

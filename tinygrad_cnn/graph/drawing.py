@@ -1,0 +1,165 @@
+"""From tensors to a drawing: read the tape, fold what is too much, write it down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError
+from ..files import atomic_write
+from . import backward, dot, forward, text
+from .fold import fold_modules, fold_repeats
+from .overlays import lay_over
+from .picture import Picture
+from .render import run
+from .watching import watched
+
+__all__ = ["Drawing", "draw", "draw_call", "picture", "render", "to_dot"]
+
+_FORMATS = ("svg", "png", "pdf", "dot", "txt")
+_PASSES = ("forward", "backward", "both")
+
+
+class Drawing:
+    """A drawn graph: DOT text that knows how to become a picture.
+
+    The last expression of a notebook cell, it shows itself.
+
+    Attributes:
+        dot: the text.
+        text: the same for the terminal; `print(drawing)` shows it.
+        files: small pictures that the DOT text shows, by name.
+
+    >>> Drawing("digraph { a -> b }").svg().count("<path")
+    1
+    """
+
+    def __init__(self, dot: str, text: str = "", files: Mapping[str, bytes] | None = None):
+        self.dot, self.text, self.files = dot, text, dict(files or {})
+
+    def svg(self) -> str:
+        """The picture as SVG text.
+
+        Raises:
+            MissingToolError: neither `dot` nor `graphviz-pure` is installed.
+        """
+        return run(self.dot, "svg", self.files).decode()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture, in the format that the suffix says: .svg, .png, .pdf, .dot or .txt.
+
+        The small pictures that a .dot file shows are written beside it.
+
+        Raises:
+            ArgumentError: another suffix.
+            MissingToolError: nothing that can draw this format is installed.
+        """
+        path = Path(path)
+        kind = path.suffix.lower().removeprefix(".")
+        if kind not in _FORMATS:
+            suffixes = ", ".join(f".{name}" for name in _FORMATS)
+            raise ArgumentError(f"graph: cannot write {path.name}; the name must end in one of {suffixes}")
+        if kind == "dot":
+            for name, content in self.files.items():
+                (path.parent / name).write_bytes(content)
+        texts = {"dot": self.dot, "txt": self.text + "\n"}
+        data = texts[kind].encode() if kind in texts else run(self.dot, kind, self.files)
+        with atomic_write(path) as file:
+            file.write(data)
+        return path
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def __str__(self) -> str:
+        return self.text or repr(self)
+
+    def __repr__(self) -> str:
+        return f"<Drawing, {self.dot.count(chr(10))} lines of DOT; .save('graph.svg') writes the picture>"
+
+
+def picture(
+    tensors: Any,
+    *,
+    module: Any = None,
+    names: Mapping[str, Any] | None = None,
+    passes: str = "forward",
+    overlay: str | None = None,
+    depth: int | None = None,
+    repeats: bool = False,
+) -> Picture:
+    """What `to_dot` writes down; arguments and errors as there."""
+    if passes not in _PASSES:
+        raise ArgumentError(f"graph: passes is {passes!r}; it can be {', '.join(map(repr, _PASSES))}")
+    if depth is not None and depth < 0:
+        raise ArgumentError(f"graph: depth is {depth}; 0 shows the model as one item, 1 its parts, ...")
+    outputs = forward.checked(tensors, names or {})
+    reader = forward.Reader(module, names or {})
+    made = reader.read(outputs)
+    if passes != "forward":
+        made = backward.read(reader, outputs, made if passes == "both" else None)
+    if overlay is not None:
+        lay_over(made, overlay, outputs)
+    if depth is not None:
+        made = fold_modules(made, depth)
+    return fold_repeats(made) if repeats else made
+
+
+def to_dot(tensors: Any, *, direction: str = "TB", **options: Any) -> str:
+    """The graph that led to a tensor, as DOT text.
+
+    Args:
+        tensors: a Tensor, or several in a list or tuple: the outputs.
+        direction: "TB" (top to bottom) or "LR" (left to right).
+        module: the model; it names parameters that were used outside of its recorded calls.
+        names: what you call your variables: {"loss": loss, "x": x}.
+        passes: "forward", "backward" (the rules that backward would call, in the engine's order), or "both",
+            side by side, with what the forward pass keeps for the rules.
+        overlay: what to show on top: "memory" (bytes that each op keeps for backward), "gradients" (norms),
+            "nan" (where NaN and Inf are), and of a run inside of `graph.watched()` "time" and "activations".
+        depth: show the modules below this depth as one item each; 0 shows the model as one.
+        repeats: show what repeats once, with how often.
+
+    Raises:
+        DtypeError: something that is no Tensor.
+        GraphError: a tensor that was not recorded, or an overlay of a run that was not watched.
+        ArgumentError: another direction, pass, overlay or depth.
+
+    >>> import tinygrad_cnn as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> dot = to_dot(x.relu(), names={"x": x})
+    >>> print(*(line.strip() for line in dot.splitlines() if "->" in line), sep="\\n")
+    n0 -> n1 [weight=8 tooltip="x: 2 float32"]
+    n1 -> n2 [weight=8 tooltip="2 float32"]
+    """
+    return draw(tensors, direction=direction, **options).dot
+
+
+def draw(tensors: Any, *, direction: str = "TB", **options: Any) -> Drawing:
+    """Draw what led to a tensor, or to several; arguments and errors as in `to_dot`.
+
+    >>> import tinygrad_cnn as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> draw((x * x).sum(), names={"x": x}).svg().startswith("<?xml")
+    True
+    """
+    if direction not in ("TB", "LR"):
+        raise ArgumentError(f'graph: direction is {direction!r}; it can be "TB" (top to bottom) or "LR"')
+    made = picture(tensors, **options)
+    lines, files = dot.write(made, direction)
+    return Drawing(lines, text.write(made), files)
+
+
+def draw_call(module: Any, inputs: Any, **options: Any) -> Drawing:
+    """Run a model and draw what was recorded, watching it if the overlay asks for that."""
+    with watched() if options.get("overlay") in ("time", "activations", "nan") else nullcontext():
+        out = module(*inputs)
+    return draw(out, module=module, **options)
+
+
+def render(tensors: Any, path: str | os.PathLike[str], **options: Any) -> Path:
+    """Draw into a file (.svg, .png, .pdf, .dot or .txt) and return its path; options as in `to_dot`."""
+    return draw(tensors, **options).save(path)
