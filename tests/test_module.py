@@ -390,3 +390,18 @@ def test_copies_of_parametrized_modules_go_their_own_way():
 def test_lazy_parameters_say_what_to_do():
     with pytest.raises(ArgumentError, match="run the model on one batch first"):
         sum(p.numel() for p in nn.LazyLinear(3).parameters())
+
+
+def test_looking_leaves_nothing_behind():
+    """No circle that only the garbage collector could free."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2)))
+    gone = weakref.ref(model)
+    gc.disable()
+    try:
+        list(model.named_modules()), list(model.parameters()), list(model.buffers()), model.state_dict()
+        model.train().zero_grad()
+        model._modules, model._parameters, model._buffers
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -116,21 +116,20 @@ class Module:
     def _tree(self, path: str, once: bool) -> list[tuple[str, Module, list[tuple[str, Any]]]]:
         """(path, module, its parts) of this module and all below it."""
         found: list[tuple[str, Module, list[tuple[str, Any]]]] = []
-
-        def visit(path: str, module: Module, above: set[int]) -> None:
-            # With `once`, `above` is everything met so far, else only the way down here (which ends circles).
-            if id(module) in above:
-                return
-            above = above if once else above.copy()
-            above.add(id(module))
-            parts = module._parts()
-            found.append((path, module, parts))
-            for name, value in parts:
-                if isinstance(value, Module):
-                    visit(f"{path}.{name}" if path else name, value, above)
-
-        visit(path, self, set())
+        self._visit(path, once, set(), found)
         return found
+
+    def _visit(self, path: str, once: bool, above: set[int], found: list[Any]) -> None:
+        # With `once`, `above` is everything met so far, else only the way down here (which ends circles).
+        if id(self) in above:
+            return
+        above = above if once else above.copy()
+        above.add(id(self))
+        parts = self._parts()
+        found.append((path, self, parts))
+        for name, value in parts:
+            if isinstance(value, Module):
+                value._visit(f"{path}.{name}" if path else name, once, above, found)
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
