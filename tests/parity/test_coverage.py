@@ -38,7 +38,11 @@ NAMESPACES = {
     "data": "utils.data",
     "nn.utils.parametrizations": "nn.utils.parametrizations",
     "nn.utils.parametrize": "nn.utils.parametrize",
+    "nn.utils.prune": "nn.utils.prune",
+    "nn.utils.rnn": "nn.utils.rnn",
     "nn.utils.stateless": "func",
+    "nn.modules": "nn.modules",
+    "nn.modules.utils": "nn.modules.utils",
     "nn.parameter": "nn",
     "func": "func",
 }
@@ -66,8 +70,8 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
     "namespaces": {
         "": "func linalg nn optim utils Tensor",
-        "nn": "functional init parameter utils",
-        "nn.utils": "parametrizations parametrize stateless",
+        "nn": "common_types functional init modules parameter utils",
+        "nn.utils": "parametrizations parametrize prune rnn stateless",
         "optim": "lr_scheduler swa_utils",
     },
     "an attribute of each module there": {"nn.Module": "training"},

@@ -3,7 +3,12 @@ read and import besides the layers."""
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("torch.nn.utils.prune")  # which PyTorch loads only when asked
 
 from parity.both import agree, ours, same, theirs  # noqa: E402
 from parity.rows import disagreements  # noqa: E402
@@ -317,6 +323,266 @@ def small_methods(t: Any) -> Any:
     return [*log, any(p.requires_grad for p in net.parameters())]
 
 
+# --- pruning -----------------------------------------------------------------------------------------------
+
+
+def pruner(t: Any) -> Any:
+    """A convolution with weights that are told apart, and t's functions."""
+    layer = t.nn.Conv2d(2, 4, 2)
+    values = np.cos(np.arange(32.0) ** 2).reshape(4, 2, 2, 2)
+    layer.weight.data = t.tensor(values.astype(np.float32).tolist())
+    layer.bias.data = t.tensor([0.5, -0.25, 1.0, 2.0])
+    return layer, t.nn.utils.prune
+
+
+def state(module: Any) -> Any:
+    return {key: value.tolist() for key, value in module.state_dict().items()}
+
+
+@scene
+def pruned_one_way(t: Any) -> Any:
+    layer, prune = pruner(t)
+    parameter = layer.weight
+    assert prune.l1_unstructured(layer, "weight", amount=0.3) is layer and layer.weight_orig is parameter
+    log = [
+        state(layer),
+        layer.weight.tolist(),
+        prune.is_pruned(layer),
+        prune.is_pruned(t.nn.Sequential(layer)),
+    ]
+    layer(t.ones(1, 2, 3, 3)).sum().backward()
+    log += [
+        [n for n, _ in layer.named_parameters()],
+        layer.weight_orig.grad.tolist(),
+        layer.weight_orig.is_leaf,
+    ]
+    layer.weight_orig.data = layer.weight_orig.data * 2
+    log += [layer(t.ones(1, 2, 2, 2)).detach().numpy().round(4).tolist(), layer.weight.tolist()]
+    assert prune.remove(layer, "weight") is layer and layer.weight is parameter
+    return [*log, state(layer), prune.is_pruned(layer)]
+
+
+@scene
+def pruned_again_and_again(t: Any) -> Any:
+    layer, prune = pruner(t)
+    prune.ln_structured(layer, "weight", amount=1, n=2, dim=0)
+    first = layer.weight_mask.tolist()
+    prune.l1_unstructured(layer, "weight", amount=5)
+    second = layer.weight_mask.tolist()
+    prune.ln_structured(layer, "weight", amount=0.5, n=float("inf"), dim=1)
+    prune.ln_structured(layer, "weight", 2, 1, -1, importance_scores=-(layer.weight_orig.detach() ** 2))
+    prune.l1_unstructured(layer, "bias", 0.5, importance_scores=t.tensor([4.0, 3.0, 2.0, 1.0]))
+    prune.identity(layer, "bias")
+    return first, second, state(layer), layer.weight.tolist(), layer.bias.tolist()
+
+
+@scene
+def pruned_by_a_mask(t: Any) -> Any:
+    layer, prune = pruner(t)
+    prune.custom_from_mask(layer, "bias", t.tensor([1, 0, 1, 1]))
+    prune.custom_from_mask(layer, "bias", mask=t.tensor([1.0, 1.0, 0.0, 1.0]))
+    again = pruner(t)[0]
+    prune.identity(again, "bias")
+    again.load_state_dict(layer.state_dict())
+    return state(layer), layer.bias.tolist(), again(t.zeros(1, 2, 2, 2)).flatten().tolist()
+
+
+@scene
+def pruned_as_if_they_were_one(t: Any) -> Any:
+    layer, prune = pruner(t)
+    prune.l1_unstructured(layer, "bias", 1)
+    places = [(layer, "weight"), (layer, "bias")]
+    prune.global_unstructured(places, prune.L1Unstructured, amount=0.4)
+    first = state(layer)
+    scores = {(layer, "bias"): t.tensor([0.0, 0.0, 0.0, 0.0])}
+    prune.global_unstructured(places, pruning_method=prune.L1Unstructured, importance_scores=scores, amount=2)
+    return first, layer.bias_mask.tolist(), int((layer.weight_mask == 0).sum())
+
+
+@scene
+def pruned_in_a_way_of_ones_own(t: Any) -> Any:
+    layer, prune = pruner(t)
+
+    class Negative(prune.BasePruningMethod):
+        PRUNING_TYPE = "unstructured"
+
+        def __init__(self, below: float = 0.0) -> None:
+            self.below = below
+
+        def compute_mask(self, t: Any, default_mask: Any) -> Any:
+            mask = default_mask.clone()
+            mask.view(-1)[t.view(-1) < self.below] = 0
+            return mask
+
+    Negative.apply(layer, "bias", 0.0)
+    Negative.apply(layer, "bias", below=1.0)
+    pruned = prune.L1Unstructured(amount=2).prune(t.tensor([3.0, 1.0, 2.0, 4.0]))
+    return (
+        state(layer),
+        pruned.tolist(),
+        prune.LnStructured(1, 2, 0).prune(t.eye(2) * t.tensor([[1.0], [2.0]]))[0].tolist(),
+    )
+
+
+def test_pruned_at_random() -> None:
+    """The right number goes, of what was left, and not always the same ones."""
+    for t in LIBRARIES:
+        masks = set()
+        for seed in range(20):
+            t.manual_seed(seed)
+            layer, prune = pruner(t)
+            prune.random_unstructured(layer, "weight", 0.5)
+            prune.random_unstructured(layer, "weight", 0.5)
+            assert int(layer.weight_mask.sum()) == 8
+            prune.random_structured(layer, "weight", amount=1, dim=1)
+            gone = [not layer.weight_mask[:, i].any() for i in range(2)]
+            assert any(gone)
+            masks.add(tuple(gone))
+        assert len(masks) > 1
+
+
+# --- sequences, prefixes, paths -----------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=4), st.booleans(), st.sampled_from(("left", "right")))
+def test_pad_sequence(lengths: list[int], batch_first: bool, side: str) -> None:
+    rng = np.random.default_rng(sum(lengths))
+    rows = [rng.normal(size=(n, 2)) for n in lengths]
+
+    def call(t: Any, *xs: Any) -> Any:
+        return t.nn.utils.rnn.pad_sequence(xs, batch_first, -1.5, side)
+
+    agree(call, rows)
+    for t, make in zip(LIBRARIES, (ours, theirs), strict=True):
+        xs = [make(row) for row in rows]
+        padded = t.nn.utils.rnn.pad_sequence(xs, batch_first)
+        again = t.nn.utils.rnn.unpad_sequence(padded, t.tensor(lengths), batch_first)
+        assert all((a == b).all() and a.shape == b.shape for a, b in zip(xs, again, strict=True))
+
+
+@scene
+def helpers_of_layers(t: Any) -> Any:
+    utils = t.nn.modules.utils
+    found = {"module.a.b": 1, "c": 2, "module.d": 3}
+    utils.consume_prefix_in_state_dict_if_present(found, "module.")
+    layer = t.nn.utils.skip_init(t.nn.Linear, 2, 3, bias=False)
+    return (
+        found, utils._single(1), utils._pair(2), utils._pair((1, 3)), utils._triple([1, 2, 3]),
+        utils._quadruple(0), utils._ntuple(5)(1), utils._reverse_repeat_tuple((1, 2), 2), repr(layer),
+    )  # fmt: skip
+
+
+#: what programs import, by the path
+PATHS = {
+    "nn.common_types": "_size_1_t _size_2_t _size_3_t _size_any_t _size_2_opt_t _ratio_2_t",
+    "nn.modules": "Conv2d Module Sequential BatchNorm2d conv batchnorm utils",
+    "nn.modules.activation": "ReLU MultiheadAttention PReLU",
+    "nn.modules.batchnorm": "BatchNorm2d _BatchNorm _NormBase",
+    "nn.modules.channelshuffle": "ChannelShuffle",
+    "nn.modules.container": "ModuleList Sequential ModuleDict ParameterList",
+    "nn.modules.conv": "Conv2d ConvTranspose2d LazyConv2d _ConvNd _ConvTransposeNd",
+    "nn.modules.distance": "PairwiseDistance CosineSimilarity",
+    "nn.modules.dropout": "Dropout2d _DropoutNd",
+    "nn.modules.flatten": "Flatten Unflatten",
+    "nn.modules.fold": "Fold Unfold",
+    "nn.modules.instancenorm": "InstanceNorm2d _InstanceNorm",
+    "nn.modules.lazy": "",
+    "nn.modules.linear": "Linear Identity Bilinear LazyLinear",
+    "nn.modules.loss": "CrossEntropyLoss MSELoss _Loss _WeightedLoss",
+    "nn.modules.module": "Module",
+    "nn.modules.normalization": "GroupNorm LayerNorm LocalResponseNorm RMSNorm",
+    "nn.modules.padding": "ReflectionPad2d ZeroPad2d",
+    "nn.modules.pixelshuffle": "PixelShuffle PixelUnshuffle",
+    "nn.modules.pooling": "MaxPool2d _MaxPoolNd _AvgPoolNd _AdaptiveAvgPoolNd _AdaptiveMaxPoolNd _LPPoolNd",
+    "nn.modules.sparse": "Embedding EmbeddingBag",
+    "nn.modules.transformer": "Transformer TransformerEncoder",
+    "nn.modules.upsampling": "Upsample UpsamplingNearest2d",
+    "nn.modules.utils": "_single _pair _triple _quadruple _ntuple",
+    "nn.parameter": "Parameter Buffer UninitializedParameter",
+    "nn.utils.clip_grad": "clip_grad_norm_ clip_grad_value_",
+    "nn.utils.convert_parameters": "parameters_to_vector vector_to_parameters",
+    "nn.utils.fusion": "fuse_conv_bn_eval",
+    "nn.utils.init": "skip_init",
+    "nn.utils.rnn": "pad_sequence",
+    "optim.adam": "Adam",
+    "optim.lr_scheduler": "LRScheduler StepLR _LRScheduler",
+    "optim.optimizer": "Optimizer",
+    "optim.sgd": "SGD",
+    "optim.swa_utils": "AveragedModel",
+    "utils.data.dataloader": "DataLoader default_collate",
+    "utils.data.dataset": "Dataset Subset TensorDataset random_split",
+    "utils.data.sampler": "Sampler RandomSampler BatchSampler WeightedRandomSampler",
+}
+
+
+def test_paths() -> None:
+    """The same names on the same paths, in a program that has imported nothing else."""
+    imports = [
+        f"from {{}}.{path} import {', '.join(names.split())}" if names else f"import {{}}.{path}"
+        for path, names in PATHS.items()
+    ]
+    for package in ("torch", "tinygrad_cnn"):
+        code = "\n".join(imports).replace("{}", package)
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_paths_are_attributes() -> None:
+    for path, names in PATHS.items():
+        place = reduce(getattr, path.split("."), tg)
+        assert [name for name in names.split() if not hasattr(place, name)] == []
+
+
+def test_bases_of_layers() -> None:
+    """What is an instance of PyTorch's base classes there is one here, and no more."""
+    layers = {
+        "Conv2d": (1, 1, 1), "ConvTranspose1d": (1, 1, 1), "BatchNorm3d": (1,), "InstanceNorm2d": (1,),
+        "GroupNorm": (1, 1), "MaxPool2d": (1,), "AvgPool1d": (1,), "AdaptiveAvgPool2d": (1,),
+        "AdaptiveMaxPool3d": (1,), "Dropout2d": (), "CrossEntropyLoss": (), "MSELoss": (), "NLLLoss": (),
+        "PairwiseDistance": (), "TripletMarginLoss": (), "Linear": (1, 1), "LazyConv2d": (1, 1),
+        "LazyBatchNorm2d": (), "LPPool2d": (1, 1),
+    }  # fmt: skip
+    bases = {
+        path: [n for n in names.split() if n[0] == "_" and n[1].isupper()] for path, names in PATHS.items()
+    }
+    bases = {path: names for path, names in bases.items() if path.startswith("nn.modules.")}
+    warned = warnings.catch_warnings()
+    with warned:
+        warnings.simplefilter("ignore")  # that lazy modules are young
+        for name, args in layers.items():
+            rows = []
+            for t, package in ((tg, "tinygrad_cnn"), (torch, "torch")):
+                layer = getattr(t.nn, name)(*args)
+                rows.append(
+                    [
+                        (base, isinstance(layer, getattr(importlib.import_module(f"{package}.{path}"), base)))
+                        for path, names in bases.items()
+                        for base in names
+                    ]
+                )
+            assert rows[0] == rows[1], name
+    assert isinstance(tg.nn.BatchNorm2d(1), tg.nn.modules.batchnorm._BatchNorm)
+
+
+@scene
+def losses_of_ones_own(t: Any) -> Any:
+    from_path = t.nn.modules.loss
+
+    class Mine(from_path._Loss):
+        def forward(self, x: Any) -> Any:
+            return x.sum() if self.reduction == "sum" else x.mean()
+
+    class Weighing(from_path._WeightedLoss):
+        def forward(self, x: Any) -> Any:
+            return (x * self.weight).sum()
+
+    x = t.tensor([1.0, 2.0])
+    mine, weighing = Mine(reduction="sum"), Weighing(t.tensor([2.0, 3.0]))
+    return (
+        mine(x).item(), Mine()(x).item(), weighing(x).item(), list(weighing.state_dict()), Mine().reduction,
+        Weighing().weight, Mine(None, None, "none").reduction,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.filterwarnings("ignore:Using a non-full backward hook")
 def test_scene(name: str) -> None:
@@ -369,6 +635,29 @@ REFUSED = {
         t.zeros(3, 1, 4), t.zeros(3, 2, 4)
     ),
     "a transformer of ranks": lambda t: t.nn.Transformer(4, 2, 1, 1, 4)(t.zeros(3, 1, 4), t.zeros(3, 4)),
+    "pruning nothing": lambda t: t.nn.utils.prune.remove(t.nn.Linear(1, 1), "weight"),
+    "pruning what is not there": lambda t: t.nn.utils.prune.identity(t.nn.Linear(1, 1), "none"),
+    "pruning too many": lambda t: t.nn.utils.prune.l1_unstructured(t.nn.Linear(1, 2), "weight", 3),
+    "pruning too much": lambda t: t.nn.utils.prune.l1_unstructured(t.nn.Linear(1, 2), "weight", 1.5),
+    "pruning less than none": lambda t: t.nn.utils.prune.random_unstructured(t.nn.Linear(1, 2), "weight", -1),
+    "pruning a word": lambda t: t.nn.utils.prune.l1_unstructured(t.nn.Linear(1, 2), "weight", "all"),
+    "channels of a vector": lambda t: t.nn.utils.prune.ln_structured(t.nn.Linear(1, 2), "bias", 1, 2, 0),
+    "channels beyond": lambda t: t.nn.utils.prune.random_structured(t.nn.Linear(1, 2), "weight", 1, 2),
+    "scores of another shape": lambda t: t.nn.utils.prune.l1_unstructured(
+        t.nn.Linear(1, 2), "weight", 1, t.ones(3)
+    ),
+    "a mask of another shape": lambda t: t.nn.utils.prune.custom_from_mask(
+        t.nn.Linear(1, 2), "weight", t.ones(3)
+    ),
+    "channels of all": lambda t: t.nn.utils.prune.global_unstructured(
+        [(t.nn.Linear(1, 2), "weight")], t.nn.utils.prune.LnStructured, amount=1, n=2
+    ),
+    "no sequences": lambda t: t.nn.utils.rnn.pad_sequence([]),
+    "sequences of other features": lambda t: t.nn.utils.rnn.pad_sequence([t.ones(1, 2), t.ones(1, 3)]),
+    "sequences that are no list": lambda t: t.nn.utils.rnn.pad_sequence(3),
+    "sequences on another side": lambda t: t.nn.utils.rnn.pad_sequence([t.ones(1)], padding_side="top"),
+    "numbers as sequences": lambda t: t.nn.utils.rnn.pad_sequence([t.tensor(1.0)]),
+    "nothing to initialize": lambda t: t.nn.utils.skip_init(dict),
     "heads that do not fit": lambda t: t.nn.Transformer(5, 2),
 }  # fmt: skip
 
@@ -381,4 +670,9 @@ COVERED = {
     "nn.Module": {name for name in dir(tg.nn.Module) if not name.startswith("_")} - {"graph", "training"},
     "nn": {"EmbeddingBag", "Transformer"},
     "nn.functional": {"embedding_bag"},
+    "nn.modules": {path.rpartition(".")[2] for path in PATHS if path.startswith("nn.modules.")},
+    "nn.modules.utils": {"consume_prefix_in_state_dict_if_present"},
+    "nn.utils": {"skip_init"},
+    "nn.utils.prune": {name for name in dir(tg.nn.utils.prune) if name in tg.nn.utils.prune.__all__},
+    "nn.utils.rnn": {"pad_sequence", "unpad_sequence"},
 }

@@ -156,7 +156,7 @@ from .sparse import Embedding, EmbeddingBag
 from .upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 if TYPE_CHECKING:
-    from . import utils
+    from . import common_types, modules, utils
 
 __all__ = [
     "CELU",
@@ -316,15 +316,17 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "common_types",
     "functional",
     "init",
+    "modules",
     "parameter",
     "utils",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """`utils` is loaded when it is first asked for."""
-    if name == "utils":
-        return _import_module(f"{__name__}.utils")
+    """What few programs enter is loaded when it is first asked for."""
+    if name in ("common_types", "modules", "utils"):
+        return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

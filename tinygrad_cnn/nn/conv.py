@@ -27,7 +27,7 @@ def _each(value: Any, axes: int) -> Any:
     )
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     axes: ClassVar[int]
     padding_modes: ClassVar[tuple[str, ...]] = ("zeros",)
     weight: Parameter
@@ -86,7 +86,7 @@ class _Conv(Module):
         return text + f", padding_mode={self.padding_mode}" * self.bordered
 
 
-class _ConvTranspose(_Conv):
+class _ConvTransposeNd(_ConvNd):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0,
         output_padding: Any = 0, groups: int = 1, bias: bool = True, dilation: Any = 1,
@@ -112,7 +112,7 @@ class _ConvTranspose(_Conv):
         )  # fmt: skip
 
 
-class _ConvForward(_Conv):
+class _ConvForward(_ConvNd):
     padding_modes = ("zeros", *MODES)
 
     def __init__(
@@ -165,13 +165,13 @@ class Conv3d(_ConvForward):
     axes = 3
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(_ConvTransposeNd):
     """Transposed convolution over sequences; see `ConvTranspose2d`."""
 
     axes = 1
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(_ConvTransposeNd):
     """The adjoint of Conv2d, which makes images larger: with stride s about s times.
 
     Parameters: weight (in_channels, out_channels / groups, *kernel_size), bias (out_channels,).
@@ -181,7 +181,7 @@ class ConvTranspose2d(_ConvTranspose):
     axes = 2
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(_ConvTransposeNd):
     """Transposed convolution over volumes; see `ConvTranspose2d`."""
 
     axes = 3

@@ -11,7 +11,7 @@ from .module import Module
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
-class _Dropout(Module):
+class _DropoutNd(Module):
     function: Callable[..., Tensor]
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
@@ -25,37 +25,37 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """In training, each element is 0 with probability p and the others are scaled by 1 / (1 - p)."""
 
     function = staticmethod(F.dropout)
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(_DropoutNd):
     """In training, each channel of (n, c, length) or (c, length) is 0 with probability p; see `Dropout`."""
 
     function = staticmethod(F.dropout1d)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """In training, each channel of (n, c, height, width) is 0 with probability p; see `Dropout`."""
 
     function = staticmethod(F.dropout2d)
 
 
-class Dropout3d(_Dropout):
+class Dropout3d(_DropoutNd):
     """In training, each channel of (n, c, *size) is 0 with probability p; see `Dropout`."""
 
     function = staticmethod(F.dropout3d)
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(_DropoutNd):
     """In training, each element is selu's lowest value with probability p; mean and variance are kept."""
 
     function = staticmethod(F.alpha_dropout)
 
 
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(_DropoutNd):
     """`AlphaDropout` of whole channels (axis 1)."""
 
     function = staticmethod(F.feature_alpha_dropout)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import ArgumentError
 from ..tensor import Tensor
 from . import functional as F
+from .module import Module
 from .table import FunctionLayer, layer
 
 __all__ = [
@@ -23,13 +25,43 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _Loss(FunctionLayer):
+class _Loss(Module):
+    """Base of the losses that are reduced, also for those of programs."""
+
+    def __init__(self, size_average: None = None, reduce: None = None, reduction: str = "mean"):
+        super().__init__()
+        if size_average is not None or reduce is not None:
+            raise ArgumentError(f"{type(self).__name__}: size_average and reduce are gone; use reduction=...")
+        self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    """Base of the losses that weigh classes (or elements)."""
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: None = None, reduce: None = None,
+        reduction: str = "mean",
+    ):  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class _Distance(FunctionLayer):
+    pass
+
+
+class _Reduced(FunctionLayer, _Loss):
+    pass
+
+
+class _Weighted(FunctionLayer, _WeightedLoss):
     pass
 
 
 def _loss(name: str, function: Callable[..., Tensor], positional: str = "", /, **options: Any) -> Any:
     """`positional` are the options that may be given without their name."""
-    return layer(_Loss, name, function, positional=positional, options=options)
+    base = _Weighted if "weight" in options else _Reduced if "reduction" in options else _Distance
+    return layer(base, name, function, positional=positional, options=options)
 
 
 CrossEntropyLoss = _loss(

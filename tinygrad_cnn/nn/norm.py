@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _ChannelNorm(Module):
+class _NormBase(Module):
     axes: ClassVar[tuple[int, ...]]
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -65,7 +65,7 @@ class _ChannelNorm(Module):
         )
 
 
-class _BatchNorm(_ChannelNorm):
+class _BatchNorm(_NormBase):
     def forward(self, x: Tensor) -> Tensor:
         self._check_axes("batch_norm", x)
         momentum = 0.0 if self.momentum is None else self.momentum
@@ -109,7 +109,7 @@ class BatchNorm3d(_BatchNorm):
     axes = (5,)
 
 
-class _InstanceNorm(_ChannelNorm):
+class _InstanceNorm(_NormBase):
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
         track_running_stats: bool = False, *, bias: bool = True,

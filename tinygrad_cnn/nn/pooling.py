@@ -34,7 +34,7 @@ def _check(pool: Any, dilation: Any) -> None:
     _padding(name, pool.padding, kernel, kernel, stride, taps)
 
 
-class _MaxPool(Module):
+class _MaxPoolNd(Module):
     axes: ClassVar[int]
 
     def __init__(
@@ -60,13 +60,13 @@ class _MaxPool(Module):
         )
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPoolNd):
     """The largest value of every window of a sequence."""
 
     axes = 1
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPoolNd):
     """The largest value of every window of an image, channel by channel.
 
     >>> import tinygrad_cnn as tg
@@ -77,13 +77,13 @@ class MaxPool2d(_MaxPool):
     axes = 2
 
 
-class MaxPool3d(_MaxPool):
+class MaxPool3d(_MaxPoolNd):
     """The largest value of every window of a volume."""
 
     axes = 3
 
 
-class _AvgPool(Module):
+class _AvgPoolNd(Module):
     axes: ClassVar[int]
 
     def __init__(
@@ -106,7 +106,7 @@ class _AvgPool(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool1d(_AvgPool):
+class AvgPool1d(_AvgPoolNd):
     """The average of every window of a sequence."""
 
     axes = 1
@@ -121,19 +121,19 @@ class AvgPool1d(_AvgPool):
             setattr(self, name, tuple(value) if isinstance(value, (tuple, list)) else (value,))
 
 
-class AvgPool2d(_AvgPool):
+class AvgPool2d(_AvgPoolNd):
     """The average of every window of an image, channel by channel."""
 
     axes = 2
 
 
-class AvgPool3d(_AvgPool):
+class AvgPool3d(_AvgPoolNd):
     """The average of every window of a volume."""
 
     axes = 3
 
 
-class _AdaptiveAvgPool(Module):
+class _AdaptiveAvgPoolNd(Module):
     axes: ClassVar[int]
 
     def __init__(self, output_size: Any):
@@ -147,25 +147,25 @@ class _AdaptiveAvgPool(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """Averages that divide a sequence into `output_size` parts."""
 
     axes = 1
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """Averages that divide an image into `output_size` parts; 1 is global average pooling."""
 
     axes = 2
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """Averages that divide a volume into `output_size` parts."""
 
     axes = 3
 
 
-class _AdaptiveMaxPool(Module):
+class _AdaptiveMaxPoolNd(Module):
     axes: ClassVar[int]
 
     def __init__(self, output_size: Any, return_indices: bool = False):
@@ -179,25 +179,25 @@ class _AdaptiveMaxPool(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """Maxima of windows that divide a sequence into `output_size` parts."""
 
     axes = 1
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Maxima of windows that divide an image into `output_size` parts."""
 
     axes = 2
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """Maxima of windows that divide a volume into `output_size` parts."""
 
     axes = 3
 
 
-class _MaxUnpool(Module):
+class _MaxUnpoolNd(Module):
     axes: ClassVar[int]
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
@@ -214,13 +214,13 @@ class _MaxUnpool(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class MaxUnpool1d(_MaxUnpool):
+class MaxUnpool1d(_MaxUnpoolNd):
     """The maxima of MaxPool1d put back where they came from."""
 
     axes = 1
 
 
-class MaxUnpool2d(_MaxUnpool):
+class MaxUnpool2d(_MaxUnpoolNd):
     """The maxima of MaxPool2d(..., return_indices=True) put back where they came from, zeros elsewhere.
 
     >>> import tinygrad_cnn as tg
@@ -232,13 +232,13 @@ class MaxUnpool2d(_MaxUnpool):
     axes = 2
 
 
-class MaxUnpool3d(_MaxUnpool):
+class MaxUnpool3d(_MaxUnpoolNd):
     """The maxima of MaxPool3d put back where they came from."""
 
     axes = 3
 
 
-class _LPPool(Module):
+class _LPPoolNd(Module):
     axes: ClassVar[int]
 
     def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False):
@@ -256,19 +256,19 @@ class _LPPool(Module):
         )
 
 
-class LPPool1d(_LPPool):
+class LPPool1d(_LPPoolNd):
     """The p-norm of every window of a sequence, p = norm_type."""
 
     axes = 1
 
 
-class LPPool2d(_LPPool):
+class LPPool2d(_LPPoolNd):
     """The p-norm of every window of an image, p = norm_type."""
 
     axes = 2
 
 
-class LPPool3d(_LPPool):
+class LPPool3d(_LPPoolNd):
     """The p-norm of every window of a volume, p = norm_type."""
 
     axes = 3

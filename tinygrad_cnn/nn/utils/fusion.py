@@ -8,13 +8,13 @@ from typing import TypeVar
 from ...errors import ArgumentError
 from ...tape import no_grad
 from ...tensor import Parameter, Tensor
-from ..conv import _Conv, _ConvTranspose
+from ..conv import _ConvNd, _ConvTransposeNd
 from ..linear import Linear
 from ..norm import _BatchNorm
 
 __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
 
-C = TypeVar("C", bound=_Conv)
+C = TypeVar("C", bound=_ConvNd)
 L = TypeVar("L", bound=Linear)
 
 
@@ -61,7 +61,7 @@ def fuse_conv_bn_eval(conv: C, bn: _BatchNorm, transpose: bool = False) -> C:
     mean, var = _statistics("fuse_conv_bn_eval", conv, bn)
     fused = copy.deepcopy(conv)
     shared = transpose and fused.groups > 1
-    if transpose != isinstance(conv, _ConvTranspose) or shared:
+    if transpose != isinstance(conv, _ConvTransposeNd) or shared:
         raise ArgumentError(
             f"fuse_conv_bn_eval: {type(conv).__name__} with groups={conv.groups} and transpose={transpose}; "
             "say transpose=True for transposed convolutions, and for no others; these must have one group"
@@ -95,7 +95,7 @@ def fuse_linear_bn_eval(linear: L, bn: _BatchNorm) -> L:
     return fused
 
 
-def _statistics(caller: str, layer: Linear | _Conv, bn: _BatchNorm) -> tuple[Tensor, Tensor]:
+def _statistics(caller: str, layer: Linear | _ConvNd, bn: _BatchNorm) -> tuple[Tensor, Tensor]:
     if layer.training or bn.training:
         raise ArgumentError(f"{caller}: both must be in evaluation, where batch norm is linear; call .eval()")
     if bn.running_mean is None or bn.running_var is None:

@@ -11,7 +11,7 @@ from ...errors import ArgumentError, ShapeError
 from ...geometry import _int
 from ...random import default_generator
 from ...tensor import Tensor, _number
-from ..conv import _ConvTranspose
+from ..conv import _ConvTransposeNd
 from ..module import Module
 from .parametrize import register_parametrization
 
@@ -136,7 +136,7 @@ class _SpectralNorm(Module):
 
 def _options(module: Module, name: str, n_power_iterations: int, dim: int | None) -> tuple[Tensor, int]:
     """The weight, and which axis counts its filters."""
-    dim = int(isinstance(module, _ConvTranspose)) if dim is None else dim
+    dim = int(isinstance(module, _ConvTransposeNd)) if dim is None else dim
     _int("spectral_norm", "n_power_iterations", n_power_iterations)
     _dim_of("spectral_norm", module, name, dim)
     weight = getattr(module, name)
