@@ -873,6 +873,25 @@ def dicts_are_looked_up() -> None:
 
 
 @differs(
+    "`ModuleList.insert` below 0, or beyond the end",
+    here="as of a Python list",
+    there="a `KeyError` below 0; beyond the end a number is left out",
+    why="the paths in a state dict are numbered in order",
+)
+def modules_put_in() -> None:
+    for t in (tg, torch):
+        layers = t.nn.ModuleList([t.nn.ReLU()])
+        layers.insert(5, t.nn.ELU())
+        assert [name for name, _ in layers.named_children()] == (["0", "1"] if t is tg else ["0", "5"])
+        if t is torch:
+            with pytest.raises(KeyError):
+                layers.insert(-1, t.nn.Tanh())
+        else:
+            layers.insert(-1, t.nn.Tanh())
+            assert isinstance(layers[1], t.nn.Tanh)
+
+
+@differs(
     "`register_backward_hook`",
     here="`register_full_backward_hook`",
     there="the gradients of the last function that ran in forward, with a warning",

@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
@@ -458,6 +459,28 @@ def test_pad_sequence(lengths: list[int], batch_first: bool, side: str) -> None:
         padded = t.nn.utils.rnn.pad_sequence(xs, batch_first)
         again = t.nn.utils.rnn.unpad_sequence(padded, t.tensor(lengths), batch_first)
         assert all((a == b).all() and a.shape == b.shape for a, b in zip(xs, again, strict=True))
+
+
+@scene
+def the_order_of_parameters_in_a_dict(t: Any) -> Any:
+    parts = {"b": t.ones(1), "a": t.zeros(1)}
+    held = t.nn.ParameterDict(parts)
+    more = t.nn.ParameterDict(list(parts.items()))
+    more.update({"z": t.ones(1), "y": t.ones(1)})
+    ordered = t.nn.ParameterDict(OrderedDict(parts))
+    return list(held), list(more), list(ordered), list(held | more), list(held.copy())
+
+
+@scene
+def where_modules_are_put_in(t: Any) -> Any:
+    log = []
+    for index in (0, 1, 3):
+        layers = t.nn.ModuleList([t.nn.ReLU(), t.nn.Tanh(), t.nn.Sigmoid()])
+        layers.insert(index, t.nn.ELU())
+        log.append([(name, type(m).__name__) for name, m in layers.named_children()])
+    for index in (-3, -1, 0, 3):
+        log.append(repr(t.nn.Sequential(t.nn.ReLU(), t.nn.Tanh(), t.nn.Sigmoid()).insert(index, t.nn.ELU())))
+    return log
 
 
 @scene

@@ -300,6 +300,10 @@ class ParameterDict(_Anything, _Keyed):
             vars(self).pop(key, None)
         super().__setitem__(key, _parameter(part))
 
+    def update(self, parts: Any = (), /, **more: Any) -> None:
+        """Add or replace several: pairs in their order, a plain dict in the order of its keys."""
+        super().update(dict(sorted(parts.items())) if type(parts) is dict else parts, **more)
+
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._items())
 
