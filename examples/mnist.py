@@ -8,7 +8,7 @@ one in its place, and this is a PyTorch program.  (The tests do so, and run both
     python examples/mnist.py --smoke                   two batches
 
 What differs is only what the libraries are asked to do: without --data there is nothing for torchvision to
-open, and --save-model takes a name that ends in .safetensors or .npz here, .pt there.
+open.  What --save-model keeps under a name such as net.pt can be loaded by either.
 """
 
 # ruff: noqa: I001 - one line here for one line there

@@ -449,7 +449,6 @@ def test_a_loss_wants_to_be_small():
             ArgumentError,
             "no column 'val_loss'; it has epoch, train_loss, lr",
         ),
-        ({"callbacks": [Checkpoint("a.pt")]}, ArgumentError, r"use a name ending in \.npz or \.safetensors"),
         ({"resume": "nothing.npz"}, FileNotFoundError, "nothing.npz"),
     ],
 )

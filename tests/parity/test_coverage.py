@@ -65,7 +65,6 @@ OTHERWISE: dict[str, dict[str, str]] = {
     },
     "tests/test_anomaly.py": {"": "is_anomaly_check_nan_enabled is_anomaly_enabled"},
     "tests/test_random.py": {"": "Generator get_rng_state manual_seed set_rng_state"},
-    "tests/test_serialization.py": {"": "load save"},
     "tests/test_kernels_runtime.py": {"": "get_num_threads set_num_threads"},
     "test_differences.py": {"": "device", "Tensor": "is_contiguous numpy"},
     "namespaces": {

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from io import BytesIO
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -682,6 +684,92 @@ def padding_is_computed() -> None:
             out = encoder(t.ones(1, 3, 4), src_key_padding_mask=t.tensor([[False, False, True]]))
         ends.append(bool((out[0, 2:] == 0).all()))
     assert ends == [False, True]
+
+
+@differs(
+    "`load` and `weights_only`",
+    here="nothing but weights is ever loaded",
+    there="`weights_only=False` runs what is in the file",
+    why="a file of weights is no program",
+)
+def files_do_not_run() -> None:
+    file = BytesIO()
+    torch.save({"weight": torch.ones(1), "kind": Difference}, file)
+    for t in (tg, torch):
+        file.seek(0)
+        if t is torch:
+            assert t.load(file, weights_only=False)["kind"] is Difference
+        else:
+            with pytest.raises(tg.errors.FileFormatError, match="Difference"):
+                t.load(file, weights_only=False)
+
+
+@differs(
+    "Whole models in files",
+    here="refused; save `model.state_dict()`",
+    there="`save(model)` pickles it",
+    why="a pickle is a program",
+)
+def models_are_not_pickled() -> None:
+    for t in (tg, torch):
+        file = BytesIO()
+        if t is torch:
+            t.save(t.nn.Linear(1, 1), file)
+        else:
+            with pytest.raises(DtypeError, match=r"save its state_dict\(\)"):
+                t.save(t.nn.Linear(1, 1), file)
+
+
+@differs(
+    "Names of files",
+    here="`.npz` and `.safetensors` are files of these formats; all others are PyTorch's",
+    there="all are PyTorch's",
+    why="NumPy and the safetensors library read them",
+)
+def suffixes_say_the_format() -> None:
+    with TemporaryDirectory() as folder:
+        for t in (tg, torch):
+            t.save({"x": t.ones(1)}, f"{folder}/x.npz")
+            with np.load(f"{folder}/x.npz") as read:
+                assert ("x" in read) == (t is tg)
+            t.save({"x": t.ones(1)}, f"{folder}/x.pt")
+            assert torch.load(f"{folder}/x.pt")["x"] == 1
+
+
+@differs(
+    "bfloat16 in files",
+    here="widened to float32",
+    there="bfloat16",
+    why="NumPy lacks it",
+)
+def bfloat16_is_widened() -> None:
+    for t in (tg, torch):
+        file = BytesIO()
+        torch.save(torch.ones(1, dtype=torch.bfloat16), file)
+        file.seek(0)
+        assert (t.load(file).dtype == t.float32) == (t is tg)
+
+
+@differs(
+    "Views in files",
+    here="views of whole memory share it again; parts and repeated places are stored by themselves",
+    there="all share their whole memory, which is stored",
+    why="a slice does not drag along what it was cut from",
+)
+def parts_are_stored_by_themselves() -> None:
+    lengths, shared = [], []
+    for t in (tg, torch):
+        file = BytesIO()
+        x = t.zeros(100, 100)
+        t.save(x[0], file)
+        lengths.append(len(file.getvalue()) > 40_000)
+        file = BytesIO()
+        t.save([x, x.t()], file)
+        file.seek(0)
+        a, b = t.load(file)
+        a.fill_(1.0)
+        shared.append(bool((b == 1).all()))
+    assert lengths == [False, True] and shared == [True, True]
 
 
 @differs(

@@ -55,7 +55,7 @@ class Checkpoint(Callback):
     time whole or not at all, so that whatever ends the process leaves one that can be used.
 
     Args:
-        path: the file, whose name ends in .npz or .safetensors.
+        path: the file; its name says the format, see `save`.
         every: steps; None for whole epochs only.
     """
 

@@ -179,14 +179,14 @@ def main(weights):
         if epoch == 1:  # as after an interruption
             model, optimizer, scheduler = build()
             assert (
-                load_checkpoint("checkpoint.npz", model=model, optimizer=optimizer, scheduler=scheduler) == 0
+                load_checkpoint("checkpoint.pt", model=model, optimizer=optimizer, scheduler=scheduler) == 0
             )
         loader = DataLoader(
             dataset, batch_size=32, sampler=rng.permutation(len(dataset)).tolist(), drop_last=True
         )
         loss = train_one_epoch(model, criterion, optimizer, scheduler, loader, rng, losses, rates)
         print(f"epoch {epoch}: loss {loss:.4f}, lr {scheduler.get_last_lr()[0]:.5f}")
-        save_checkpoint("checkpoint.npz", epoch, model=model, optimizer=optimizer, scheduler=scheduler)
+        save_checkpoint("checkpoint.pt", epoch, model=model, optimizer=optimizer, scheduler=scheduler)
 
     model.eval()
     with torch.no_grad():

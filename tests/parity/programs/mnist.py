@@ -109,11 +109,11 @@ def main(weights):
         test_loss, correct = test(model, DataLoader(test_set, batch_size=250, shuffle=False))
         if test_loss < best:
             best = test_loss
-            torch.save(model.state_dict(), "best.npz")
+            torch.save(model.state_dict(), "best.pt")
         scheduler.step()
 
     again = Net().to(device)
-    again.load_state_dict(torch.load("best.npz"))
+    again.load_state_dict(torch.load("best.pt"))
     final = test(again, DataLoader(test_set, batch_size=250))
     assert final[0] == best
     return losses, [best]

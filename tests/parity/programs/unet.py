@@ -173,5 +173,5 @@ def main(weights):
         scores += [score, *ious]
         rates.append(optimizer.param_groups[0]["lr"])
         print(f"epoch {epoch}: loss {epoch_loss / len(train_loader):.4f}, dice {score:.4f}")
-    torch.save(net.state_dict(), "unet.npz")
+    torch.save(net.state_dict(), "unet.pt")
     return losses, rates
