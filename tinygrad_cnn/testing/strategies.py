@@ -30,6 +30,7 @@ from ..geometry import (
     pool_geometry,
 )
 from ..op import wrap
+from .memory import LAYOUTS, laid_out
 
 __all__ = [
     "EDGES",
@@ -187,44 +188,8 @@ def axes(ndim: int, min_size: int = 0) -> st.SearchStrategy[Shape]:
     return st.lists(st.integers(0, ndim - 1), unique=True, min_size=min_size).map(lambda a: tuple(sorted(a)))
 
 
-LAYOUTS = ("C", "F", "channels_last", "channels_first", "batch_last", "stepped", "reversed", "unaligned")
 layouts = st.sampled_from(LAYOUTS)
 any_layout = st.sampled_from((*LAYOUTS, "broadcast"))
-
-_INNERMOST = {"channels_last": (1, -1), "channels_first": (1, 0), "batch_last": (0, -1)}  # an axis, its place
-
-
-def laid_out(array: np.ndarray, layout: str) -> np.ndarray:
-    """The same values with other strides.
-
-    "C" and "F" are row- and column-major; in "channels_last", "channels_first" and "batch_last" that axis
-    has that place in memory; "stepped" has gaps between elements, "reversed" has negative strides,
-    "unaligned" begins where no number of its size should.
-
-    >>> laid_out(np.zeros((2, 3)), "reversed").strides
-    (-24, -8)
-    """
-    if layout == "F":
-        return np.array(array, order="F")
-    if layout == "stepped":
-        wide = np.full([2 * n + 1 for n in array.shape], 99, array.dtype)
-        every_other: Any = (*(slice(1, None, 2),) * array.ndim, ...)
-        return _filled(wide[every_other], array)
-    if layout == "reversed":
-        back: Any = (*(slice(None, None, -1),) * array.ndim, ...)
-        return array[back].copy()[back]
-    if layout == "unaligned":
-        memory = np.empty(array.nbytes + 1, np.uint8)
-        return _filled(memory[1:].view(array.dtype).reshape(array.shape), array)
-    if layout in _INNERMOST and array.ndim > 2:
-        axis, place = _INNERMOST[layout]
-        return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, axis, place)), place, axis)
-    return np.array(array, order="C")
-
-
-def _filled(view: np.ndarray, array: np.ndarray) -> np.ndarray:
-    view[...] = array
-    return view
 
 
 @st.composite
@@ -398,12 +363,15 @@ _OF_CONV_ONLY = ("padding > window", "dilation > image")  # there a pooling woul
 
 
 @st.composite
-def _windows(draw: st.DrawFn, ndim: int, pooling: bool, symmetric: bool, edges: bool) -> list[Any]:
+def _windows(
+    draw: st.DrawFn, ndim: int, pooling: bool, symmetric: bool, edges: bool, dilated: bool = True
+) -> list[Any]:
     """Columns of n, f, s, (before, after), d: images as large as their window needs, plus up to 3."""
     names = [None, *(e for e in EDGES if not (pooling and e in _OF_CONV_ONLY))] if edges else [None]
+    dilations = st.integers(1, 2 if dilated else 1)
     rows = []
     for _ in range(ndim):
-        f, s, d = draw(st.integers(1, {1: 4, 2: 3}.get(ndim, 2))), draw(st.integers(1, 3)), draw(_dilations)
+        f, s, d = draw(st.integers(1, {1: 4, 2: 3}.get(ndim, 2))), draw(st.integers(1, 3)), draw(dilations)
         span = _span(f, d)
         most = (f if symmetric else span) // 2 if pooling else 2
         before = draw(st.integers(0, most))
@@ -415,7 +383,6 @@ def _windows(draw: st.DrawFn, ndim: int, pooling: bool, symmetric: bool, edges: 
     return [tuple(column) for column in zip(*rows, strict=True)]
 
 
-_dilations = st.integers(1, 2)
 _batches = st.sampled_from((1, 2, 0))  # in the order of shrinking
 
 
@@ -439,7 +406,11 @@ def conv_transpose_configs(draw: st.DrawFn, ndim: int = 2, *, symmetric: bool = 
     """Transposed convolutions over `ndim` spatial axes, with output_padding; they shrink as others do."""
     rows = []
     for _ in range(ndim):
-        f, s, d = draw(st.integers(1, {1: 4, 2: 3}.get(ndim, 2))), draw(st.integers(1, 3)), draw(_dilations)
+        f, s, d = (
+            draw(st.integers(1, {1: 4, 2: 3}.get(ndim, 2))),
+            draw(st.integers(1, 3)),
+            draw(st.integers(1, 2)),
+        )
         n, extra = draw(st.integers(1, 3)), draw(st.integers(0, max(s, d) - 1))
         room = s * (n - 1) + _span(f, d) + extra - 1  # what padding can take away, and leave a pixel
         before = draw(st.integers(0, min(2, room // 2)))
@@ -454,12 +425,18 @@ def conv_transpose_configs(draw: st.DrawFn, ndim: int = 2, *, symmetric: bool = 
 
 @st.composite
 def pool_configs(
-    draw: st.DrawFn, ndim: int = 2, *, symmetric: bool = False, edges: bool = False
+    draw: st.DrawFn,
+    ndim: int = 2,
+    *,
+    symmetric: bool = False,
+    edges: bool = False,
+    dilated: bool = True,
 ) -> PoolConfig:
     """Poolings over `ndim` spatial axes: overlapping and gapped windows, padding, dilation, ceil_mode.
 
-    `symmetric` pads both ends alike, and by half of the taps at most, as PyTorch wants it.
+    `symmetric` pads both ends alike, and by half of the taps at most, as PyTorch wants it; what is not
+    `dilated` suits averages.
     """
-    size, kernel, stride, padding, dilation = draw(_windows(ndim, True, symmetric, edges))
+    size, kernel, stride, padding, dilation = draw(_windows(ndim, True, symmetric, edges, dilated))
     x_shape = (draw(_batches), draw(st.integers(1, 2)), *size)
     return PoolConfig(x_shape, kernel, stride, padding, dilation, draw(st.booleans()))
