@@ -21,8 +21,10 @@ from ..geometry import conv_geometry, pool_geometry
 from ..op import Op, is_tensor, registry, wrap
 from . import laws
 from .cases import CASES, LINEAR, Case
+from .frameworks import of
 from .gradcheck import gradcheck
-from .strategies import apart, conv_configs, generators, normal, pool_configs
+from .strategies import apart, conv_configs, normal, pool_configs
+from .subject import Subject
 
 __all__ = ["LAWS", "Checked", "check_conv", "check_op", "check_pool", "laws_of"]
 
@@ -148,7 +150,8 @@ def _in_group(law: Law, group: str) -> Law:
     """A law of the inputs with these names."""
 
     def of_group(case: Case, inputs: Sequence[Any]) -> Any:
-        names = laws.names(case) * (len(inputs) if getattr(case.op, "variadic", False) else 1)
+        variadic = getattr(case.op, "variadic", False)
+        names = case.op.inputs * len(inputs) if variadic else Subject.of(case, inputs, of(inputs)).names
         at = [i for i, name in enumerate(names) if name in group.split() and _floating(inputs[i])]
         if len(at) < len(group.split()):
             return False  # a Python number stands in its place
@@ -193,8 +196,9 @@ def _run(
         for example in examples:
             obeys_every_law(example)
         return Checked(name, counts)
+    default: Any = settings.default
     profile = settings(
-        max_examples=max_examples or settings.default.max_examples, deadline=None, database=None,
+        max_examples=max_examples or default.max_examples, deadline=None, database=None,
         report_multiple_bugs=False, suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     profile(given(examples)(obeys_every_law))()
@@ -235,9 +239,10 @@ def check_op(
     name = _name(op)
     if calls is None and name not in CASES:
         raise ArgumentError(f"check_op: what to call {name} with? pass a strategy, or a list of inputs")
-    cases = CASES[name] if calls is None else partial(_case, op)
+    cases: Any = CASES.get(name)
     if calls is not None:
-        cases = calls.map(cases) if isinstance(calls, st.SearchStrategy) else [cases(c) for c in calls]
+        made = partial(_case, op)
+        cases = calls.map(made) if isinstance(calls, st.SearchStrategy) else [*map(made, calls)]
 
     def row(law: Law) -> tuple[str, Callable[[Case], Any]]:
         gradients = law in _of_gradients
@@ -245,7 +250,7 @@ def check_op(
         def check(case: Case) -> Any:
             return False if gradients and not any(map(_floating, case.inputs)) else law(case, case.inputs)
 
-        return law.__name__.replace("_", " "), check
+        return _law_name(law), check
 
     return _run(name, cases, map(row, [*laws_of(op, linear), *laws]), max_examples)
 
@@ -262,7 +267,7 @@ def _case(op: Any, call: Any) -> Case:
 
 
 def _name(fn: Any) -> str:
-    return getattr(fn, "name", None) or getattr(fn, "__name__", type(fn).__name__)
+    return str(getattr(fn, "name", None) or getattr(fn, "__name__", type(fn).__name__))
 
 
 def check_conv(
@@ -316,8 +321,8 @@ def check_pool(
     >>> check_pool(tg.nn.functional.max_pool2d, max_examples=3).name
     'max_pool2d'
     """
-    special = [*POOL, *(partial(law, fill=0.0 if average else -np.inf) for law in FILLED)]
-    general = [_first(laws.moves_with_the_batch), laws.is_monotone]
+    special: list[Law] = [*POOL, *(partial(law, fill=0.0 if average else -np.inf) for law in FILLED)]
+    general: list[Law] = [_first(laws.moves_with_the_batch), laws.is_monotone]
     if average:
         general += [laws.is_linear, laws.has_an_adjoint_rule]
     else:
@@ -338,20 +343,17 @@ def _check_windows(
     general = [*general, *(law for law, who in LAWS if who == "differentiable")]
     general += [laws.ignores_memory_layout, laws.keeps_its_hands_off_its_inputs]
 
-    def made(example: Any) -> tuple[list[Any], dict[str, Any]]:
-        config, rng = example
-        arrays = inputs(config, rng)
-        return [tensor(x).requires_grad_() for x in arrays] if tensor else arrays, config.options
+    def check(law: Law, example: Any) -> None:
+        config, seed = example
+        arrays = inputs(config, np.random.default_rng(seed))
+        xs = [tensor(x).requires_grad_() for x in arrays] if tensor else arrays
+        if law in special:
+            law(fn, *xs, **config.options)
+        else:
+            law(partial(fn, **config.options), xs)
 
-    def call_special(law: Law, example: tuple[list[Any], dict[str, Any]]) -> None:
-        law(fn, *example[0], **example[1])
-
-    def call_general(law: Law, example: tuple[list[Any], dict[str, Any]]) -> None:
-        law(partial(fn, **example[1]), example[0])
-
-    rows = [(_law_name(law), partial(call_special, law)) for law in special]
-    rows += [(_law_name(law), partial(call_general, law)) for law in general]
-    return _run(_name(fn), st.tuples(configs, generators).map(made), rows, most)
+    rows = [(_law_name(law), partial(check, law)) for law in (*special, *general)]
+    return _run(_name(fn), st.tuples(configs, st.integers(0, 99)), rows, most)
 
 
 def _law_name(law: Any) -> str:

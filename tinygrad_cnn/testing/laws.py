@@ -13,7 +13,7 @@ by dtype and by the largest number that took part.
 
 >>> import tinygrad_cnn as tg
 >>> x, w = np.random.default_rng(0).normal(size=(2, 1, 2, 5, 5))
->>> stride_leaves_out_windows(tg.nn.functional.conv2d, x[None], w[None, :, :3, :3], stride=2)
+>>> stride_leaves_out_windows(tg.nn.functional.conv2d, x, w[..., :3, :3], stride=2)
 >>> is_linear(lambda x: x * 2 + 1, [x])
 Traceback (most recent call last):
 tinygrad_cnn.testing.laws.LawError: <lambda> breaks a law, it is linear: ...
@@ -21,15 +21,16 @@ tinygrad_cnn.testing.laws.LawError: <lambda> breaks a law, it is linear: ...
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..geometry import conv_geometry, pool_geometry
-from . import frameworks
+from . import frameworks, report
 from .memory import laid_out
+from .subject import Subject
 
 __all__ = [
     "LawError",
@@ -53,7 +54,6 @@ __all__ = [
     "moves_with_a_shift",
     "moves_with_the_batch",
     "moves_with_the_image",
-    "names",
     "one_tap_is_a_matrix_product",
     "opening_is_idempotent",
     "padding_is_a_border",
@@ -115,24 +115,18 @@ class _Trial:
         """The inputs in question, changed."""
         return [np.asarray(change(x)) if i in self.at else x for i, x in enumerate(self.inputs)]
 
+    def subject(self) -> Subject:
+        """The function and its inputs, to speak of."""
+        called = partial(self.fn, **self.options) if self.options else self.fn
+        return Subject.of(called, self.inputs, self.library)
+
     def name(self, i: int) -> str:
-        known = names(self.fn)
-        return known[i] if len(known) == len(self.inputs) else f"input {i}"
+        return self.subject().names[i]
 
     def error(self, what: str) -> LawError:
         """What to raise, with the configuration."""
-        inner = getattr(self.fn, "op", getattr(self.fn, "func", self.fn))
-        who = getattr(inner, "name", None) or getattr(inner, "__name__", type(inner).__name__)
-        lines = [f"{who} breaks a law, {self.law}: {what}"]
-        for i, x in enumerate(self.inputs):
-            said = repr(x)
-            if isinstance(x, np.ndarray):
-                said = f"{x.shape} {x.dtype}" + ("" if x.flags.c_contiguous else f", strides {x.strides}")
-                said += " = " + " ".join(repr(x.tolist()).split()) if 0 < x.size <= 4 else ""
-            lines.append(f"  {self.name(i)}: {said}")
-        bound = getattr(self.fn, "attrs", None) or getattr(self.fn, "keywords", None) or {}
-        options = bound | self.options
-        return LawError("\n".join([*lines, *(f"  {name}={value!r}" for name, value in options.items())]))
+        subject = self.subject()
+        return LawError(f"{subject.text} breaks a law, {self.law}: {what}\n{report.about(subject)}")
 
     def holds(self, what: str, got: Any, expected: Any, *, rounding: float = 4096, size: float = 0.0) -> None:
         """Compare shape, dtype and values; `rounding` counts in units of eps at the largest number."""
@@ -163,18 +157,6 @@ class _Trial:
         """`holds` for the gradients by all inputs in question."""
         for i, a, b in zip(self.at, got, expected, strict=True):
             self.holds(f"{what} by {self.name(i)}", a, b, **tolerance)
-
-
-def names(fn: Any) -> list[str]:
-    """What a function calls its inputs."""
-    inner = getattr(fn, "op", getattr(fn, "func", fn))  # of a case, of a functools.partial
-    if hasattr(inner, "inputs"):
-        return list(inner.inputs)
-    try:
-        parameters = inspect.signature(inner).parameters.values()
-    except (TypeError, ValueError):  # written in C
-        return []
-    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def _sum(a: Sequence[Any], b: Sequence[Any], s: float = 1.0, t: float = 1.0) -> list[Any]:
@@ -394,7 +376,7 @@ def _pad(x: np.ndarray, widths: Any, fill: float) -> np.ndarray:
 def stride_leaves_out_windows(fn: Function, x: Any, *w: Any, **options: Any) -> None:
     """Stride s takes every s-th window of stride 1: convolutions and poolings."""
     f, geom = _windows("stride leaves out windows", fn, x, w, options)
-    every = (..., *(slice(None, None, s) for s in geom.stride))
+    every: Any = (..., *(slice(None, None, s) for s in geom.stride))
     down = _floor(options)
     f.holds("the result", f(**down), f(stride=1, **down)[every])
 
@@ -410,7 +392,7 @@ def moves_with_the_image(fn: Function, x: Any, *w: Any, fill: float = 0.0, **opt
     """An image that begins one stride later (after `fill`) gives results that begin one window later."""
     f, geom = _windows("it moves with the image", fn, x, w, options)
     later = _pad(f.inputs[0], [(s, 0) for s in geom.stride], fill)
-    but_first = (..., *(slice(1, None),) * len(geom.stride))
+    but_first: Any = (..., *(slice(1, None),) * len(geom.stride))
     f.holds("the result", f(later, *f.inputs[1:])[but_first], f())
 
 
@@ -430,8 +412,9 @@ def dilation_is_a_weight_with_gaps(conv: Function, x: Any, w: Any, **options: An
     f, geom = _windows("dilation is a weight with gaps", conv, x, [w], options)
     x, w = f.inputs
     spans = [d * (n - 1) + 1 for n, d in zip(geom.kernel, geom.dilation, strict=True)]
-    wide = np.zeros((*w.shape[:2], *spans), w.dtype)
-    wide[(..., *(slice(None, None, d) for d in geom.dilation))] = w
+    wide, taps = np.zeros((*w.shape[:2], *spans), w.dtype), (slice(None, None, d) for d in geom.dilation)
+    every: Any = (..., *taps)
+    wide[every] = w
     f.holds("the result", f(), f(x, wide, dilation=1))
 
 
