@@ -495,6 +495,20 @@ def helpers_of_layers(t: Any) -> Any:
     )  # fmt: skip
 
 
+def test_old_names_of_init() -> None:
+    arguments = {"constant": (2.0,), "sparse": (0.5,)}
+    old = "constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal"
+    for name in (*old.split(), "xavier_uniform"):
+        for t in LIBRARIES:
+            weight = t.zeros((2, 2, 3) if name == "dirac" else (3, 2))
+            with pytest.warns(FutureWarning, match=name):
+                filled = getattr(t.nn.init, name)(weight, *arguments.get(name, ()))
+            assert filled is weight and weight.any()
+    for t in LIBRARIES:
+        assert not hasattr(t.nn.init, "trunc_normal")
+        assert t.nn.init._calculate_fan_in_and_fan_out(t.zeros(4, 2, 3)) == (6, 12)
+
+
 #: what programs import, by the path
 PATHS = {
     "nn.common_types": "_size_1_t _size_2_t _size_3_t _size_any_t _size_2_opt_t _ratio_2_t",

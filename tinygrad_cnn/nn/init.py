@@ -7,6 +7,7 @@ fan_in counts the inputs that reach one output, fan_out the outputs that one inp
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,8 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * window, tensor.shape[0] * window
 
 
+_calculate_fan_in_and_fan_out = fans  # what PyTorch's programs call it
+
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0,
     "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
@@ -202,3 +205,17 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     q, r = np.linalg.qr(drawn)
     q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri 2006, arXiv:math-ph/0609050)
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+
+_OLD = {
+    "constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse",
+    "uniform", "xavier_normal", "xavier_uniform",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The names that these functions had before they ended with an underscore."""
+    if name not in _OLD:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"init.{name} is an old name; use init.{name}_", FutureWarning, stacklevel=2)
+    return globals()[f"{name}_"]
