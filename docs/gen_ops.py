@@ -5,12 +5,9 @@ Nothing of it is committed, so nothing of it can be stale.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import re
-import textwrap
-from functools import cache
 from typing import Any
 
 FAMILIES = {
@@ -80,12 +77,10 @@ def methods() -> str:
 
 
 def _rules_of(names: list[str]) -> str:
+    from tinygrad_cnn.graph.source import vjp_sources
     from tinygrad_cnn.op import registry
 
-    rules = []
-    for name in names:
-        module = registry[name].__module__
-        rules += [text for target, text, _ in _statements(module)[0] if target == name]
+    rules = [text for name in names for text in vjp_sources(registry[name])]
     return "```python\n" + "\n".join(rules) + "\n```"
 
 
@@ -106,6 +101,8 @@ def page() -> str:
 
 def entry(op: Any) -> str:
     """One op: its docstring, inputs and attributes, and the source of the forward and of the rules."""
+    from tinygrad_cnn.graph.source import op_source
+
     facts = [f"inputs `{'`, `'.join(op.inputs)}`"]
     if op.variadic:
         facts = [f"any number of inputs `{op.inputs[0]}`"]
@@ -119,52 +116,7 @@ def entry(op: Any) -> str:
         facts.append("no gradient")
     text = prose(inspect.cleandoc(op.__doc__ or ""))
     lines = [f"### {op.name}", "", text, "", "; ".join(facts) + ".", ""]
-    return "\n".join([*lines, "```python", source(op), "```", ""])
-
-
-def source(op: Any) -> str:
-    """The function under its `@op`, and the statement of its rules, with the helpers that it names."""
-    segments, functions, made = _statements(op.__module__)
-    forward = made.get(op.name) or _without_docstring(textwrap.dedent(inspect.getsource(op.forward)).rstrip())
-    module = importlib.import_module(op.__module__)
-    names = {name for name, value in vars(module).items() if value is op}
-    parts = []
-    for name, text, calls in segments:
-        if name in names:
-            parts += [functions[call] for call in sorted(calls & functions.keys()) if call.startswith("_")]
-            parts.append(text)
-    return "\n\n".join(dict.fromkeys([forward, *parts]))
-
-
-def _without_docstring(text: str) -> str:
-    """The page has just said it."""
-    lines, body = text.splitlines(), ast.parse(text).body
-    if len(body) == 1 and isinstance(body[0], ast.FunctionDef) and ast.get_docstring(body[0]):
-        said = body[0].body[0]
-        del lines[said.lineno - 1 : said.end_lineno]
-    return "\n".join(lines)
-
-
-@cache
-def _statements(module: str) -> tuple[list[tuple[str, str, set[str]]], dict[str, str], dict[str, str]]:
-    """Of a module: its `name.vjp(...)` statements with the names they use, its functions' sources, and the
-    statements `name = _make(...)`."""
-    text = inspect.getsource(importlib.import_module(module))
-    tree = ast.parse(text)
-    lines = text.splitlines()
-
-    def of(node: ast.stmt) -> str:
-        return "\n".join(lines[node.lineno - 1 : node.end_lineno])
-
-    rules, made = [], {}
-    for node in tree.body:
-        match node:
-            case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), "vjp"))):
-                rules.append((name, of(node), {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}))
-            case ast.Assign([ast.Name(name)], ast.Call()):
-                made[name] = of(node)
-    functions = {n.name: of(n) for n in tree.body if isinstance(n, ast.FunctionDef) and not n.decorator_list}
-    return rules, functions, made
+    return "\n".join([*lines, "```python", op_source(op), "```", ""])
 
 
 def _attribute(name: str, default: Any) -> str:

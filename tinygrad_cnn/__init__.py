@@ -95,6 +95,7 @@ from .tensor.text import set_printoptions
 
 if TYPE_CHECKING:
     from . import data, func, graph, linalg, models, optim, testing, training, utils, vision
+    from .graph import explain
 
 __version__ = "0.1.0"
 
@@ -356,6 +357,8 @@ def __getattr__(name: str) -> Any:
     """Rooms that not every program enters are opened on the first visit, which keeps the import short."""
     if name in _ROOMS:
         return _import_module(f"{__name__}.{name}")
+    if name == "explain":
+        return _import_module(f"{__name__}.graph").explain
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -480,6 +483,7 @@ __all__ = [
     "exp",
     "exp2",
     "expand",
+    "explain",
     "expm1",
     "eye",
     "finfo",

@@ -189,6 +189,7 @@ def _op_of(cls: Any) -> Op:
         raise NotImplementedError
 
     apply.__name__, apply.__doc__ = cls.__name__, cls.__doc__
+    apply.backward = cls.backward  # type: ignore[attr-defined]  # for those who show it
     return Op(apply)
 
 

@@ -216,6 +216,31 @@ def _pull(
         restore(token)
 
 
+def pulled_through(node: Node, g: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """What the rules of this one node make of g: (index of an input, its part of the gradient).
+
+    The node keeps what it has saved.
+    """
+    assert node.op is not None
+    parts = []
+    token = quiet()
+    try:
+        with set_grad_enabled(False):
+            taped = not node.op.on_arrays
+            known = _known(node, g, taped, create_graph=False)
+            for indices, rule, arguments in node.plan.rows:
+                found = rule(*[known[at] for at in arguments])
+                for index, part in zip(indices, found if node.plan.joint else (found,), strict=True):
+                    parent = node.parents[index]
+                    if parent is not None and part is not None:
+                        name = node.op.inputs[0 if node.op.variadic else index]
+                        part = _fit(node, name, parent, part.array if taped else part)
+                        parts.append((index, np.asarray(part)))
+    finally:
+        restore(token)
+    return parts
+
+
 def _owned(view: np.ndarray) -> bool:
     """Whether an array that nobody else has lies behind all of this view."""
     whole = getattr(view.base, "size", -1) == view.size

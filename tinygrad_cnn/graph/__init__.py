@@ -3,13 +3,15 @@
     graph.draw(loss)                          a Drawing: shows itself in notebooks, has .dot and .save(path)
     graph.render(loss, "graph.svg")           the same, straight into a file
     graph.to_dot(loss, names={"loss": loss})  the text in Graphviz's language
+    graph.explain(h, loss)                    one op: its formula, its rule's source, the numbers
 
-`dot.py` reads the tape, `render.py` runs Graphviz; neither computes anything.
+`dot.py` and `explain.py` read the tape, `source.py` the sources; `render.py` runs Graphviz.
 """
 
 from __future__ import annotations
 
 from .drawing import Drawing, draw, draw_call, render, to_dot
+from .explain import Explanation, explain
 from .watching import watched
 
-__all__ = ["Drawing", "draw", "draw_call", "render", "to_dot", "watched"]
+__all__ = ["Drawing", "Explanation", "draw", "draw_call", "explain", "render", "to_dot", "watched"]

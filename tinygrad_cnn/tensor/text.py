@@ -67,7 +67,7 @@ def _text(x: Tensor) -> str:
         more.append(f"grad_fn=<{''.join(word[:1].upper() + word[1:] for word in words)}Backward0>")
     elif x.requires_grad:
         more.append("requires_grad=True")
-    text = f"tensor({_numbers(x.array) if x.array.size else '[]'}"
+    text = f"tensor({numbers(x.array, prefix='tensor(') if x.array.size else '[]'}"
     for part in more:
         line = len(text) - text.rfind("\n") - 1
         text += ",\n       " if line + len(part) + 4 > _options["linewidth"] else ", "
@@ -75,10 +75,10 @@ def _text(x: Tensor) -> str:
     return f"{text})"
 
 
-def _numbers(a: np.ndarray) -> str:
+def numbers(a: np.ndarray, width: int | None = None, prefix: str = "") -> str:
     """The numbers as PyTorch prints them: 4 digits, all alike; an exponent where they differ 1000-fold."""
     ends, threshold, exponent = _options["edgeitems"], _options["threshold"], _options["sci_mode"]
-    options: dict[str, Any] = {"separator": ", ", "prefix": "tensor("}
+    options: dict[str, Any] = {"separator": ", ", "prefix": prefix}
     if a.dtype.kind == "f":
         shown = a
         if a.size > threshold:
@@ -98,9 +98,10 @@ def _numbers(a: np.ndarray) -> str:
         def one(x: Any) -> str:
             return form.format(x) if np.isfinite(x) else f"{x:.0f}"
 
-        width = max((len(one(x)) for x in shown.flat if np.isfinite(x)), default=0)
-        options["formatter"] = {"float_kind": lambda x: one(x).rjust(width)}
+        digits = max((len(one(x)) for x in shown.flat if np.isfinite(x)), default=0)
+        options["formatter"] = {"float_kind": lambda x: one(x).rjust(digits)}
     # NumPy takes one character off a line for each bracket around it, and wants a number as threshold.
-    room, most = _options["linewidth"] + a.ndim - 1, a.size if threshold >= a.size else threshold
+    room = (_options["linewidth"] if width is None else width) + a.ndim - 1
+    most = a.size if threshold >= a.size else threshold
     text = np.array2string(a, max_line_width=room, threshold=int(most), edgeitems=ends, **options)
     return text.replace(", ..., ", ",  ..., ")
