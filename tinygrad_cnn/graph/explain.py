@@ -114,7 +114,7 @@ def explain(tensor: Tensor | Node, loss: Tensor | None = None) -> Explanation:
     >>> x = tg.tensor([-1.0, 2.0], requires_grad=True)
     >>> explain(x.relu())
     ─ relu ─────────────────────────────────────────────────────────────────────────
-    max(x, 0), elementwise; the derivative at 0 is taken as 0.
+    max(x, 0); the derivative at 0 is taken as 0.
     <BLANKLINE>
     out = relu(x)
     <BLANKLINE>
