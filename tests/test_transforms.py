@@ -17,6 +17,7 @@ from tinygrad_cnn.creation import from_numpy
 from tinygrad_cnn.data import DataLoader, FashionMNIST, default_collate, transforms
 from tinygrad_cnn.data.transforms import InterpolationMode as Mode
 from tinygrad_cnn.data.transforms import functional as F
+from tinygrad_cnn.data.transforms.functional.moving import PAD_MODES
 from tinygrad_cnn.errors import ArgumentError, DtypeError, MissingToolError, ShapeError
 from tinygrad_cnn.random import Generator, seeded
 from tinygrad_cnn.tensor import Tensor
@@ -355,9 +356,7 @@ def test_quarter_turns_are_numpys(c, h, w, quarters, mode, dtype, seed):
     np.testing.assert_allclose(turned, wanted, rtol=0, atol=1e-6 * (dtype != "uint8"))
 
 
-@given(
-    channels, sides, sides, st.tuples(*[st.integers(0, 4)] * 4), st.sampled_from(F.PAD_MODES), dtypes, seeds
-)
+@given(channels, sides, sides, st.tuples(*[st.integers(0, 4)] * 4), st.sampled_from(PAD_MODES), dtypes, seeds)
 def test_margins_are_numpys(c, h, w, margin, mode, dtype, seed):
     x = random_images(2, c, h, w, seed=seed, dtype=dtype)
     left, top, right, bottom = margin

@@ -75,13 +75,13 @@ def watch(
     return before
 
 
-def is_tensor(x: Any) -> TypeGuard[Tensor]:
-    """Whether x is a Tensor.
+def is_tensor(obj: Any) -> TypeGuard[Tensor]:
+    """Whether obj is a Tensor.
 
     >>> is_tensor(1.0)
     False
     """
-    return isinstance(x, _Tensor)
+    return isinstance(obj, _Tensor)
 
 
 def values(x: Any) -> Any:

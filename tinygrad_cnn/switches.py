@@ -23,7 +23,9 @@ PRECISIONS = ("highest", "high", "medium")
 
 def compile(
     model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, backend: Any = None,
-    mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False,
+    mode: str | None = None, options: dict[str, Any] | None = None, name: str | None = None,
+    disable: bool = False, recompile_limit: int | None = None, isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
 ) -> Any:  # fmt: skip
     """The model or function itself: there is no compiler, and the kernels underneath are compiled already.
 

@@ -165,7 +165,11 @@ class Arithmetic:
         """What x / y leaves when it is rounded towards 0, with the sign of x."""
         return elementwise.fmod(_tensor("fmod", self), other)
 
-    mul, pow, neg, positive, abs = __mul__, __pow__, __neg__, __pos__, __abs__
+    def pow(self: Tensor, exponent: Any) -> Tensor:
+        """x to the power of the exponent."""
+        return elementwise.pow(self, exponent)
+
+    mul, neg, positive, abs = __mul__, __neg__, __pos__, __abs__
     floor_divide, remainder = __floordiv__, __mod__
     eq, ne, lt, le, gt, ge = __eq__, __ne__, __lt__, __le__, __gt__, __ge__
     logical_and = of_two(elementwise.logical_and)

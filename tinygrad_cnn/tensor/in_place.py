@@ -166,9 +166,9 @@ class InPlace:
     clip_, absolute_, negative_, multiply_ = clamp_, abs_, neg_, mul_
     subtract_, divide_, true_divide_ = sub_, div_, div_
 
-    def copy_(self: Tensor, other: Any, non_blocking: bool = False) -> Tensor:
-        """Take over the values of `other`, broadcast and converted."""
-        self[...] = other.to(self.dtype) if is_tensor(other) else other
+    def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+        """Take over the values of `src`, broadcast and converted."""
+        self[...] = src.to(self.dtype) if is_tensor(src) else src
         return self
 
     def fill_(self: Tensor, value: Any) -> Tensor:

@@ -60,9 +60,9 @@ class Matrices:
         """Product of a matrix and a vector."""
         return _product("mv", self, vec, 2, 1)
 
-    def dot(self: Tensor, other: Tensor) -> Tensor:
+    def dot(self: Tensor, tensor: Tensor) -> Tensor:
         """sum_i x_i y_i of two vectors."""
-        return _product("dot", self, other, 1, 1)
+        return _product("dot", self, tensor, 1, 1)
 
     def vdot(self: Tensor, other: Tensor) -> Tensor:
         """sum_i x_i y_i of two vectors."""

@@ -113,7 +113,11 @@ class Shapes:
             order[a], order[b] = order[b], order[a]
         return shape.permute(self, dims=tuple(order))
 
-    swapaxes = swapdims = transpose
+    swapdims = transpose
+
+    def swapaxes(self: Tensor, axis0: int, axis1: int) -> Tensor:
+        """The same as `transpose`."""
+        return self.transpose(axis0, axis1)
 
     def movedim(self: Tensor, source: Any, destination: Any) -> Tensor:
         """Move axes to other places; the others keep their order."""

@@ -14,6 +14,7 @@ from ...random import Generator
 from ...tensor import Tensor
 from . import functional as F
 from .base import Random, Transform, Where, probability, rectangles, span
+from .functional.colours import odd
 
 __all__ = [
     "ColorJitter",
@@ -112,7 +113,7 @@ class GaussianBlur(Random):
         *,
         generator: Generator | None = None,
     ) -> None:
-        self.kernel_size = F.odd("GaussianBlur", kernel_size)
+        self.kernel_size = odd("GaussianBlur", kernel_size)
         sigmas = (sigma, sigma) if np.ndim(sigma) == 0 else sigma
         self.sigma = span(self, "sigma", sigmas, np.finfo(float).tiny, math.inf)
         self.generator = generator

@@ -13,6 +13,8 @@ from ...random import Generator, numpy_generator
 from ...tensor import Tensor
 from . import functional as F
 from .base import Random, Transform, Where, probability, rectangles, span
+from .functional.moving import pad_mode, sides
+from .functional.resizing import output_size
 from .images import InterpolationMode as Mode
 from .images import pair, unpack
 
@@ -47,7 +49,7 @@ class Resize(Transform):
         max_size: int | None = None,
         antialias: bool | None = True,
     ) -> None:
-        F.output_size("Resize", size, max_size, 1, 1)
+        output_size("Resize", size, max_size, 1, 1)
         self.size = size
         self.interpolation = Mode(interpolation)
         self.max_size = max_size
@@ -75,10 +77,10 @@ class Pad(Transform):
     """
 
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
-        F.sides("Pad", padding)
+        sides("Pad", padding)
         self.padding = padding
         self.fill = fill
-        self.padding_mode = F.pad_mode("Pad", padding_mode)
+        self.padding_mode = pad_mode("Pad", padding_mode)
 
     def __call__(self, img: Any) -> Any:
         return F.pad(img, self.padding, self.fill, self.padding_mode)
@@ -150,11 +152,11 @@ class RandomCrop(Random):
         generator: Generator | None = None,
     ) -> None:
         self.size = pair("RandomCrop", "size", size)
-        F.sides("RandomCrop", padding or 0)
+        sides("RandomCrop", padding or 0)
         self.padding = padding
         self.pad_if_needed = pad_if_needed
         self.fill = fill
-        self.padding_mode = F.pad_mode("RandomCrop", padding_mode)
+        self.padding_mode = pad_mode("RandomCrop", padding_mode)
         self.generator = generator
 
     def apply(self, x: Tensor) -> Tensor:
