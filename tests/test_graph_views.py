@@ -371,3 +371,36 @@ def test_pictures_are_what_pillow_reads():
         assert image.open(io.BytesIO(thumbnail(np.full(shape, np.nan)))).size == size(
             thumbnail(np.zeros(shape))
         )
+
+
+# --- graphs that are too large to lay out ------------------------------------------------------------------
+
+
+def test_what_is_too_large_is_laid_out_in_small():
+    y = x = tg.ones(2, requires_grad=True)
+    for i in range(3_000):
+        y = y.relu() if i % 3 else y * x
+    drawing = graph.draw(y)
+    assert drawing.dot.count("[label=") == 3_002  # the text is complete
+    assert "× 1000" in drawing.small and drawing.small.count("[label=") < 10
+    assert "folded in the picture" in repr(drawing)
+    assert "× 1000" in drawing.svg()
+
+
+def test_modules_are_folded_as_far_as_it_takes():
+    model = models.densenet121().eval()
+    drawing = graph.draw(model(tg.zeros(1, 3, 64, 64)))
+    assert "denseblock1: " in drawing.small and "conv1" not in drawing.small
+    assert graph.draw(models.LeNet5()(tg.zeros(1, 1, 28, 28))).small is None
+
+
+def test_the_middle_is_left_out_when_nothing_folds():
+    rng, pool = np.random.default_rng(0), [tg.ones(2, requires_grad=True)]
+    for _ in range(1_500):
+        a, b = rng.integers(max(0, len(pool) - 9), len(pool)), rng.integers(0, len(pool))
+        pool.append(pool[a] + pool[b] if rng.random() < 0.5 else pool[-1].relu())
+    drawing = graph.draw(pool[-1])
+    hidden = int(re.search(r"… ([\d,]+) more", drawing.small)[1].replace(",", ""))
+    shown = drawing.small.count("[label=<") - 1
+    assert hidden > shown and hidden + shown <= 1_503
+    assert drawing.svg().startswith("<?xml")

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ArgumentError
 from ..files import atomic_write
 from . import backward, dot, forward, text
-from .fold import fold_modules, fold_repeats
+from .fold import effort, fold_middle, fold_modules, fold_repeats
 from .overlays import lay_over
 from .picture import Picture
 from .render import run
@@ -20,6 +20,7 @@ from .watching import watched
 __all__ = ["Drawing", "draw", "draw_call", "picture", "render", "to_dot"]
 
 _FORMATS = ("svg", "png", "pdf", "dot", "txt")
+_MOST = 2_000  # of effort, in the sense of fold.py
 _PASSES = ("forward", "backward", "both")
 
 
@@ -32,6 +33,8 @@ class Drawing:
         dot: the text.
         text: the same for the terminal; `print(drawing)` shows it.
         files: small pictures that the DOT text shows, by name.
+        small: what is laid out instead if the graph is so large that Graphviz would need minutes: repeats are
+            shown once, modules folded, and the middle left out, as far as it takes; None if it is not.
 
     >>> Drawing("digraph { a -> b }").svg().count("<path")
     1
@@ -39,6 +42,7 @@ class Drawing:
 
     def __init__(self, dot: str, text: str = "", files: Mapping[str, bytes] | None = None):
         self.dot, self.text, self.files = dot, text, dict(files or {})
+        self.small: str | None = None
 
     def svg(self) -> str:
         """The picture as SVG text.
@@ -46,7 +50,10 @@ class Drawing:
         Raises:
             MissingToolError: neither `dot` nor `graphviz-pure` is installed.
         """
-        return run(self.dot, "svg", self.files).decode()
+        return self._run("svg").decode()
+
+    def _run(self, kind: str) -> bytes:
+        return run(self.small or self.dot, kind, self.files)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture, in the format that the suffix says: .svg, .png, .pdf, .dot or .txt.
@@ -66,7 +73,7 @@ class Drawing:
             for name, content in self.files.items():
                 (path.parent / name).write_bytes(content)
         texts = {"dot": self.dot, "txt": self.text + "\n"}
-        data = texts[kind].encode() if kind in texts else run(self.dot, kind, self.files)
+        data = texts[kind].encode() if kind in texts else self._run(kind)
         with atomic_write(path) as file:
             file.write(data)
         return path
@@ -78,7 +85,9 @@ class Drawing:
         return self.text or repr(self)
 
     def __repr__(self) -> str:
-        return f"<Drawing, {self.dot.count(chr(10))} lines of DOT; .save('graph.svg') writes the picture>"
+        folded = ", folded in the picture" if self.small else ""
+        lines = self.dot.count("\n")
+        return f"<Drawing, {lines} lines of DOT{folded}; .save('graph.svg') writes the picture>"
 
 
 def picture(
@@ -150,7 +159,29 @@ def draw(tensors: Any, *, direction: str = "TB", **options: Any) -> Drawing:
         raise ArgumentError(f'graph: direction is {direction!r}; it can be "TB" (top to bottom) or "LR"')
     made = picture(tensors, **options)
     lines, files = dot.write(made, direction)
-    return Drawing(lines, text.write(made), files)
+    drawing = Drawing(lines, text.write(made), files)
+    if effort(made) > _MOST:
+        drawing.small, drawing.files = dot.write(_smaller(tensors, options), direction)
+    return drawing
+
+
+def _smaller(tensors: Any, options: dict[str, Any]) -> Picture:
+    """What can be laid out in seconds: repeats once, then fewer and fewer modules open, then the ends."""
+
+    def again(**fewer: Any) -> Picture:
+        return picture(tensors, **{**options, "repeats": True, **fewer})
+
+    made = again()
+    deepest = max((item.box.level for item in made.page.items()), default=0)
+    for depth in range(deepest, -1, -1):
+        if effort(made) <= _MOST:
+            return made
+        made = again(depth=depth)
+    most = len(made.page.content)
+    while effort(made) > _MOST and most > 2:
+        most //= 2
+        made = fold_middle(again(depth=0), most)
+    return made
 
 
 def draw_call(module: Any, inputs: Any, **options: Any) -> Drawing:

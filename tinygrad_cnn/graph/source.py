@@ -8,7 +8,7 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ..op import Op
@@ -16,6 +16,7 @@ from ..op import Op
 __all__ = ["op_source", "rule_source", "vjp_sources"]
 
 
+@lru_cache(1000)
 def rule_source(rule: Callable[..., Any]) -> str | None:
     """One rule: the lambda, out of the statement that it stands in, or the function without its docstring.
 
