@@ -7,7 +7,7 @@ With eps the precision of the arithmetic, the central difference
 is best at h = eps^(1/3) and then has two thirds of the digits: enough to tell a rule that is wrong from one
 that is right, and short enough a step that few kinks lie within it.  Where it does not agree, the same
 difference is taken at several scales and extrapolated to h = 0 (Richardson 1911): two more orders of h^2 per
-halving, an estimate of the error from the last two columns, and the scale that has the least error.
+halving, an estimate of the error from what that changed, and the scale that has the least error.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ class Neighbourhood:
         if step is None and x.size:
             self.scale = 2.0 ** np.maximum(0, np.ceil(np.log2(np.abs(x) + 1e-300)))
         self.f0 = f(x)
-        shaken = [self.at(k * 128 * eps * np.cos(k + np.arange(x.size))) for k in (-2, -1, 1, 2)]
-        seen = 4 * np.max(np.abs(np.array(shaken) - self.f0), axis=0, initial=0)
+        ahead, behind = (
+            np.array([self.at(sign * k * 128 * eps * np.cos(k + np.arange(x.size))) for k in (1, 2)])
+            for sign in (1, -1)
+        )
+        seen = 2 * np.abs(ahead - 2 * self.f0 + behind).max(axis=0, initial=0)
         most = 1024 * eps * (np.abs(self.f0) + np.abs(x).max(initial=0))  # beyond that it is a jump
         self.rounding = 16 * eps * np.abs(self.f0) + np.where(seen < most, seen, 0)
 
@@ -70,7 +73,7 @@ class Neighbourhood:
             rows = [self.central(d, np.zeros_like(d), h / 2**k)[used] @ c[used] for k in range(3)]
             first = [(4 * rows[k + 1] - rows[k]) / 3 for k in range(2)]
             second = (16 * first[1] - first[0]) / 15
-            error = 2 * abs(second - first[1]) + self.noise(c, h / 4)
+            error = 2 * abs(second - rows[2]) + self.noise(c, h / 4)
             if error < best[1]:
                 best = float(second), float(error)
         return best

@@ -9,7 +9,6 @@ PyTorch's; a plain array function with a backward of its own becomes one of ours
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,10 +55,10 @@ class Framework:
             )
         return [x for x in outs if x is not None and self.array(x).dtype.kind == "f"]
 
-    def nodes(self, tensors: Sequence[Any], since: int) -> list[weakref.ref[Any]]:
-        """What these tensors recorded after step `since`, held weakly."""
+    def recorded(self, tensors: Sequence[Any], since: int = 0) -> list[Any]:
+        """The nodes that these tensors depend on, recorded after step `since`; none of a foreign library."""
         roots = [t.node for t in tensors if t.node is not None]
-        return [weakref.ref(node) for node in walk(*roots) if node.op is not None and node.seq > since]
+        return [node for node in walk(*roots) if node.op is not None and node.seq > since]
 
     def grad(
         self, outs: Sequence[Any], inputs: Sequence[Any], grads: Sequence[Any], create_graph: bool = False
@@ -100,8 +99,8 @@ class PyTorch(Framework):
     def no_grad(self) -> Any:
         return self.torch.no_grad()
 
-    def nodes(self, tensors: Sequence[Any], since: int) -> list[weakref.ref[Any]]:
-        return []  # they are not Python's to count
+    def recorded(self, tensors: Sequence[Any], since: int = 0) -> list[Any]:
+        return []
 
     def _grad(self, ys: Any, inputs: Any, gs: Any, create_graph: bool) -> Any:
         return self.torch.autograd.grad(ys, inputs, gs, True, create_graph, allow_unused=True)

@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, GraphError
-from ..tape import next_seq
+from ..errors import ArgumentError
 from . import frameworks, report
-from .differences import Neighbourhood
-from .kinks import Kinks
-from .subject import Arrays, Subject, row
+from .behaviour import behaviour, spaced
+from .comparison import Comparison, Options, rough
+from .culprit import culprit
+from .report import Fault
+from .subject import Arrays, Subject
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
-MOST = 32  # directions, and numbers of y, that are looked at where there is a kink
+LITERAL = 64  # numbers that a line of Python can hold
 
 
 class GradcheckError(AssertionError):
@@ -100,22 +101,18 @@ def gradcheck(
       x: (2,) float64
     reproduce: gradcheck(func, [np.array([1.0, 2.0], 'float64')])
     """
-    refuse = {
-        "check_batched_grad": check_batched_grad,
-        "check_batched_forward_grad": check_batched_forward_grad,
-        "check_forward_ad": check_forward_ad,
-        "check_backward_ad=False": not check_backward_ad,
-        "masked": masked,
-    }
-    subject = _subject("gradcheck", func, inputs, vjp, refuse)
+    _refuse(
+        "gradcheck", check_batched_grad=check_batched_grad, check_forward_ad=check_forward_ad, masked=masked,
+        check_batched_forward_grad=check_batched_forward_grad,
+        without_check_backward_ad=not check_backward_ad,
+    )  # fmt: skip
     if order < 1:
         raise ArgumentError(f"gradcheck: order {order}; the first is 1")
     if vjp is not None and order > 1:
         raise ArgumentError(f"gradcheck: order {order} of an array function; a vjp has no gradient itself")
-    how = _How(
-        eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode, seed, func, inputs
-    )
-    return _run(subject, [None] * order, how, raise_exception)
+    how = _How(Options(eps, atol, rtol, fast_mode), nondet_tol, check_undefined_grad, check_grad_dtypes, seed)
+    subject = _subject("gradcheck", func, inputs, vjp)
+    return _answer(_Call("gradcheck", func, inputs, vjp), subject, [None] * order, how, raise_exception)
 
 
 def gradgradcheck(
@@ -149,56 +146,56 @@ def gradgradcheck(
     >>> gradgradcheck(tg.sigmoid, [np.array([1.0, 2.0])])
     True
     """
-    refuse = {
-        "check_batched_grad": check_batched_grad,
-        "check_fwd_over_rev": check_fwd_over_rev,
-        "check_rev_over_rev=False": not check_rev_over_rev,
-        "masked": masked,
-    }
-    subject = _subject("gradgradcheck", func, inputs, None, refuse)
-    how = _How(
-        eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode, seed, func, inputs
-    )
-    given: Any = "non-contiguous" if gen_non_contig_grad_outputs else None
+    _refuse(
+        "gradgradcheck", check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev,
+        without_check_rev_over_rev=not check_rev_over_rev, masked=masked,
+    )  # fmt: skip
+    how = _How(Options(eps, atol, rtol, fast_mode), nondet_tol, check_undefined_grad, check_grad_dtypes, seed)
+    subject = _subject("gradgradcheck", func, inputs)
+    given: Any = spaced if gen_non_contig_grad_outputs else None
     if grad_outputs is not None:
-        several = isinstance(grad_outputs, (list, tuple))
-        given = [_array_of(subject, g) for g in (grad_outputs if several else [grad_outputs])]
-    return _run(subject, [given, None], replace(how, first=2), raise_exception)
+        several = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
+        framework = subject.framework
+        given = [np.asarray(framework.array(g) if framework.is_tensor(g) else g, np.float64) for g in several]
+    call = _Call("gradgradcheck", func, inputs)
+    return _answer(call, subject, [given, None], replace(how, first=2), raise_exception)
 
 
 @dataclass(frozen=True)
 class _How:
-    """The options, and what was given, for the report."""
+    """The options; `first` is the lowest order that is compared."""
 
-    eps: float | None
-    atol: float | None
-    rtol: float | None
+    options: Options
     nondet_tol: float
     undefined: bool
     dtypes: bool
-    fast: bool
     seed: int
-    func: Any
-    inputs: Any
     first: int = 1
 
 
-class _Fault(Exception):
-    """What is wrong, in words."""
+@dataclass(frozen=True)
+class _Call:
+    """What the user wrote."""
+
+    caller: str
+    func: Any
+    inputs: Any
+    vjp: Any = None
 
 
-def _subject(caller: str, func: Any, inputs: Any, vjp: Any, refuse: dict[str, Any]) -> Subject:
-    for name, value in refuse.items():
+def _refuse(caller: str, **options: Any) -> None:
+    for name, value in options.items():
         if value:
             raise ArgumentError(
-                f"{caller}: {name}: there is no vmap, no forward mode and no sparse tensor here; leave it out"
+                f"{caller}: {name.replace('_', ' ', 1) if name.startswith('without') else name}: there is no "
+                "vmap, no forward mode and no sparse tensor here; leave it out"
             )
-    framework = frameworks.of(inputs if isinstance(inputs, (list, tuple)) else [inputs])
-    if not isinstance(inputs, (list, tuple)):
-        inputs = [inputs]
-    if vjp is not None:
-        func = frameworks.from_arrays(func, vjp)
-    subject = Subject.of(func, inputs, framework)
+
+
+def _subject(caller: str, func: Any, inputs: Any, vjp: Any = None) -> Subject:
+    inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    framework = frameworks.of(inputs)
+    subject = Subject.of(func if vjp is None else frameworks.from_arrays(func, vjp), inputs, framework)
     if not subject.arrays:
         raise ArgumentError(
             f"{caller}: no input to differentiate by; pass a floating array, or a tensor that requires grad"
@@ -206,341 +203,77 @@ def _subject(caller: str, func: Any, inputs: Any, vjp: Any, refuse: dict[str, An
     return subject
 
 
-def _array_of(subject: Subject, g: Any) -> np.ndarray:
-    return np.asarray(subject.framework.array(g) if subject.framework.is_tensor(g) else g, np.float64)
+def _answer(call: _Call, subject: Subject, cotangents: list[Any], how: _How, raise_exception: bool) -> bool:
+    """True, or what is wrong, and how to see it again."""
+    fault = _first_fault(subject, cotangents, how)
+    if fault is None or not raise_exception:
+        return fault is None
+    options = []
+    if how.first == 1 and len(cotangents) > 1:
+        options.append(f"order={len(cotangents)}")
+    given = {name: getattr(how.options, name) for name in ("eps", "atol", "rtol")}
+    options += [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    options += ["fast_mode=True"] if how.options.fast else []
+    options += [f"seed={how.seed}"] if how.seed else []
+    options += [f"vjp={report.source(call.vjp)}"] if call.vjp else []
+
+    random = None
+    if sum(a.size for a in subject.arrays) > LITERAL:  # do other numbers of these shapes fail as well?
+        rng = np.random.default_rng(how.seed)
+        other = subject.with_arrays([report.like(a, rng.standard_normal(a.shape)) for a in subject.arrays])
+        random = how.seed if _first_fault(other, cotangents, how) else None
+    inputs = call.inputs if isinstance(call.inputs, (list, tuple)) else [call.inputs]
+    line = report.line(call.caller, call.func, inputs, options, subject.framework, random)
+    raise GradcheckError(f"{fault}\nreproduce: {line}")
 
 
-def _run(subject: Subject, cotangents: list[Any], how: _How, raise_exception: bool) -> bool:
-    """Check one order after the other, from `how.first` on; `cotangents` has one entry per order."""
+def _first_fault(subject: Subject, cotangents: list[Any], how: _How) -> str | None:
+    """Check one order after the other; `cotangents` has what is given of the incoming gradients of each."""
     rng = np.random.default_rng(how.seed)
-    level = 1
     below: list[Subject] = []
-    try:
-        for given in cotangents:
-            rough, subject = subject, subject.lifted()
-            try:
-                if level < how.first:
-                    drawn = _cotangents(subject, rng, given)
-                else:
-                    drawn = _check(rough, subject, how, rng, below)
-            except _Fault as fault:
-                text = f"order {level}: {fault}\n{report.about(rough)}"
-                raise GradcheckError(f"{text}\n{_again(subject, how, len(cotangents))}") from None
-            below = [*below, subject]
-            subject, level = subject.gradient(drawn), level + 1
-    except GradcheckError:
-        if raise_exception:
-            raise
-        return False
-    return True
+    for level, given in enumerate(cotangents, 1):
+        single, subject = subject, subject.lifted()
+        try:
+            if level < how.first:
+                drawn = _cotangents(subject, rng, given)
+            else:
+                drawn = _check(single, subject, how, rng, below)
+        except Fault as fault:
+            where = culprit(subject) if level == 1 and subject.op is None else ""
+            return "\n".join([f"order {level}: {fault}", *([where] if where else []), report.about(single)])
+        below = [*below, subject]
+        subject = subject.gradient(drawn)
+    return None
 
 
 def _cotangents(subject: Subject, rng: np.random.Generator, given: Any = None) -> Arrays:
-    """The incoming gradients: random, and far from 0, where a wrong rule would not be seen."""
-    outs = subject.results(subject.arrays)
+    """The incoming gradients: random, and away from 0, where a wrong rule would not be seen."""
     if isinstance(given, list):
         return given
-    drawn = [
-        np.asarray(rng.choice((-1.0, 1.0), o.shape) * rng.uniform(0.5, 1.5, o.shape), o.dtype) for o in outs
-    ]
-    return [_apart(d) for d in drawn] if given else drawn
-
-
-def _apart(array: np.ndarray) -> np.ndarray:
-    """The same, with gaps between the elements."""
-    wide = np.full([2 * n + 1 for n in array.shape], np.nan, array.dtype)
-    every_other: Any = (*(slice(1, None, 2),) * array.ndim, ...)
-    view = wide[every_other]
-    view[...] = array
-    return view
+    outs = subject.results(subject.arrays)
+    drawn = [rng.choice((-1.0, 1.0), out.shape) * rng.uniform(0.5, 1.5, out.shape) for out in outs]
+    drawn = [np.asarray(d, out.dtype) for d, out in zip(drawn, outs, strict=True)]
+    return [given(d) for d in drawn] if given else drawn
 
 
 def _check(
-    rough: Subject, subject: Subject, how: _How, rng: np.random.Generator, below: list[Subject]
+    single: Subject, subject: Subject, how: _How, rng: np.random.Generator, below: list[Subject]
 ) -> Arrays:
-    """Check first derivatives; returns c."""
+    """Check first derivatives of `subject`, which computes in double precision if it can; returns c."""
+    ways = (how.nondet_tol, how.undefined, how.dtypes)
+    if single is not subject:
+        behaviour(single, _cotangents(single, rng), *ways)
     cotangents = _cotangents(subject, rng)
-    if rough is not subject:  # dtypes are the business of what was given
-        _manners(rough, _cotangents(rough, rng), how)
-    g = _manners(subject, cotangents, how)
+    gradients = behaviour(subject, cotangents, *ways)
+    free = np.ones(sum(a.size for a in subject.arrays), bool)
     try:
-        _numbers(subject, cotangents, g, how, rng, np.ones(sum(a.size for a in subject.arrays), bool))
-    except _Fault:
-        # Where a lower order has a kink, this one has a jump.  It is not asked for there.
-        free = np.ones(sum(a.size for a in subject.arrays), bool)
+        Comparison(subject, cotangents, gradients, how.options, rng, free).run()
+    except Fault:
+        # Where a lower order has a kink, this one has a jump: it is not asked for there.
         for lower in below:
-            rough_at = _rough(lower, rng)
-            free[: rough_at.size] &= ~rough_at
+            edges = rough(lower, rng)
+            free[: edges.size] &= ~edges
         if free.all():
             raise
-        _numbers(subject, cotangents, g, how, rng, free)
+        Comparison(subject, cotangents, gradients, how.options, rng, free).run()
     return cotangents
-
-
-# --- how it behaves ------------------------------------------------------------------------------------
-
-
-def _manners(subject: Subject, cotangents: Arrays, how: _How) -> Arrays:
-    """All but the numbers: shapes, dtypes, writes, the same results every time; returns the gradients."""
-    arrays, text = subject.arrays, subject.text
-    before, c_before = ([a.copy() for a in some] for some in (arrays, cotangents))
-    nothing = [np.zeros_like(c) for c in cotangents]
-    alone: list[Any] = [
-        [c if i == at else None for i, c in enumerate(cotangents)] for at in range(len(cotangents))
-    ]
-    filled = [[nothing[i] if g is None else g for i, g in enumerate(some)] for some in alone]
-    rows = [cotangents, cotangents, *([nothing, *alone, *filled] if how.undefined else [])]
-    since = next_seq()
-    try:
-        outs, pulled, nodes = subject.pull(arrays, rows, since)
-    except GraphError as error:
-        raise _Fault(str(error)) from None
-    if alive := [node for node in (ref() for ref in nodes) if node is not None]:
-        raise _Fault(
-            f"the graph of {text} stays alive: {alive[0].name} and {len(alive) - 1} more nodes; "
-            "somebody keeps a result, or references form a cycle"
-        )
-
-    for name, now, then in zip(
-        [*(subject.names[i] for i in subject.wanted), *("the incoming gradient" for _ in cotangents)],
-        [*arrays, *cotangents], [*before, *c_before], strict=True,
-    ):  # fmt: skip
-        if not np.array_equal(now, then, equal_nan=True):
-            raise _Fault(f"{text} or its backward wrote to {name}")
-    for i, (a, d) in enumerate(zip(arrays, pulled[0], strict=True)):
-        name = subject.names[subject.wanted[i]]
-        if d.shape != a.shape or (how.dtypes and d.dtype != a.dtype):
-            raise _Fault(f"d {text} / d {name} is {d.shape} {d.dtype}, and the input {a.shape} {a.dtype}")
-        if not np.isfinite(d).all():
-            at = [int(n) for n in np.argwhere(~np.isfinite(d))[0]]
-            raise _Fault(
-                "\n".join([f"d {text} / d {name} is {d[tuple(at)]} at {at}", *report.rule(subject, name)])
-            )
-    for o, out in enumerate(outs):
-        if not np.isfinite(out).all():
-            at = [int(n) for n in np.argwhere(~np.isfinite(out))[0]]
-            raise _Fault(f"result {o} of {text} is {out[tuple(at)]} at {at}, where nothing can be compared")
-
-    again = subject.results(arrays)
-    back = f"the backward of {text} gives another gradient"
-    _same(outs, again, how.nondet_tol, f"{text} gives another result when it is called again")
-    _same(pulled[0], pulled[1], how.nondet_tol, f"{back} the second time")
-    if how.undefined:
-        zeros = [np.zeros_like(a) for a in arrays]
-        _same(pulled[2], zeros, 0.0, f"the backward of {text} makes something of an incoming gradient of 0")
-        for one, other in zip(pulled[3 : 3 + len(alone)], pulled[3 + len(alone) :], strict=True):
-            _same(one, other, _half(one), f"{back} where an incoming one is left out instead of 0")
-    gaps = "where arrays have gaps in memory"
-    other, (moved,), _ = subject.pull([_apart(a) for a in arrays], [[_apart(c) for c in cotangents]])
-    _same(outs, other, how.nondet_tol + _half(outs), f"{text} gives another result {gaps}")
-    _same(pulled[0], moved, how.nondet_tol + _half(pulled[0]), f"{back} {gaps}")
-    return pulled[0]
-
-
-def _half(arrays: Arrays) -> float:
-    """Half of the digits of the largest."""
-    return max(
-        (float(np.sqrt(np.finfo(a.dtype).eps) * np.abs(a).max(initial=0)) for a in arrays), default=0.0
-    )
-
-
-def _same(some: Arrays, other: Arrays, tolerance: float, what: str) -> None:
-    for a, b in zip(some, other, strict=True):
-        if a.shape != b.shape:
-            raise _Fault(f"{what}: {a.shape} and then {b.shape}")
-        far = ~(np.abs(a - b) <= tolerance)
-        if far.any():
-            at = tuple(np.argwhere(far)[0])
-            raise _Fault(f"{what}: {a[at]:.6g} and then {b[at]:.6g} at {[int(n) for n in at]}")
-
-
-# --- the numbers ---------------------------------------------------------------------------------------
-
-
-def _numbers(
-    subject: Subject, cotangents: Arrays, g: Arrays, how: _How, rng: np.random.Generator, free: np.ndarray
-) -> None:
-    """Compare with slopes, by the coordinates that are `free` and along one direction."""
-    near = Neighbourhood(subject.flat, row(subject.arrays), subject.eps, how.eps)
-    c, gradient = row(cotangents), row(g) * near.scale
-    units = [] if how.fast else np.nonzero(free)[0].tolist()
-    across = rng.standard_normal(free.size) * free
-
-    def direction(k: int) -> np.ndarray:
-        return across if k == len(units) else np.eye(1, free.size, units[k])[0]
-
-    count = len(units) + 1
-    got = np.array([*gradient[units], across @ gradient])
-    looks = np.array([near.look(direction(k), c) for k in range(count)])
-    slopes, bends = looks.T
-    scale = _scales(subject, gradient, slopes, units, across)
-
-    def allowed(expected: np.ndarray, error: np.ndarray | float) -> np.ndarray:
-        if how.atol is None and how.rtol is None:
-            return np.asarray(np.sqrt(near.eps) * scale + error)
-        atol, rtol = (d if v is None else v for v, d in ((how.atol, 1e-5), (how.rtol, 1e-3)))
-        return np.asarray(atol + rtol * np.abs(expected))
-
-    right = np.abs(got - slopes) <= allowed(slopes, near.noise(c))
-    bent = ~(bends <= 0.02 * scale + 64 * near.h + near.noise(c))
-    errors = np.zeros(count)
-
-    def best_slopes(c: np.ndarray) -> np.ndarray:
-        """Whether the gradient of <c, y> is the best estimate of its slopes, by those that are not right."""
-        for k in np.nonzero(~right)[0].tolist():
-            slopes[k], errors[k] = near.slope(direction(k), c)
-        return right | (np.abs(got - slopes) <= allowed(slopes, errors))
-
-    still = best_slopes(c)
-    if (still & ~bent).all():
-        return
-    asked = sorted(np.nonzero(~still | bent)[0].tolist(), key=lambda k: bool(still[k]))
-    looked = asked[:MOST] + [count - 1] * (count - 1 not in asked[:MOST])
-    kinks = Kinks(near, np.array([direction(k) for k in looked]), rng)
-    for k in [k for k in looked if not still[k]]:
-        jump = near.jumps(direction(k)) * (c != 0)
-        if jump.any():
-            where = _place(subject, None if k == count - 1 else units[k])
-            raise _Fault(f"{subject.text} is not continuous{where}: it jumps by {jump.max():.6g} there")
-    rough = np.nonzero(kinks.kinked.any(axis=0))[0]
-    for j in rng.permutation(rough)[:MOST]:
-        _one_number(subject, kinks, int(j), [None if k == count - 1 else units[k] for k in looked], rng)
-
-    if rough.size:  # the numbers of y that have no kink are compared as ever
-        c = np.where(np.isin(np.arange(c.size), rough), 0.0, c)
-        gradient = row(subject.pull(subject.arrays, [_shaped(c, cotangents)])[1][0]) * near.scale
-        got = np.array([*gradient[units], across @ gradient])
-        right = still
-        still = best_slopes(c)
-        scale = _scales(subject, gradient, slopes, units, across)
-    if not still.all():
-        raise _Fault(_smooth(subject, near, got, slopes, ~still, units))
-
-
-def _scales(
-    subject: Subject, gradient: np.ndarray, slopes: np.ndarray, units: list[int], across: np.ndarray
-) -> np.ndarray:
-    """How large gradients are: by each input the largest, along the direction their norm."""
-    expected = np.abs(gradient)
-    expected[units] = np.fmax(expected[units], np.abs(slopes[:-1]))
-    largest = [expected[span].max(initial=0) for span in subject.spans]
-    each = np.concatenate(
-        [np.zeros(0), *(np.full(s.stop - s.start, m) for s, m in zip(subject.spans, largest, strict=True))]
-    )
-    return np.array([*each[units], np.linalg.norm(across * expected)])
-
-
-def _shaped(flat: np.ndarray, like: Arrays) -> Arrays:
-    stops = np.cumsum([0, *(a.size for a in like)]).tolist()
-    return [flat[s : s + a.size].reshape(a.shape).astype(a.dtype) for s, a in zip(stops, like, strict=False)]
-
-
-def _one_number(
-    subject: Subject, kinks: Kinks, j: int, coordinates: list[int | None], rng: np.random.Generator
-) -> None:
-    """Whether the gradient of number j of the results lies in the generalized gradient."""
-    near, results = kinks.near, subject.results(subject.arrays)
-    unit = _shaped(np.eye(1, near.f0.size, j)[0], results)
-    gradient = row(subject.pull(subject.arrays, [unit])[1][0]) * near.scale
-    kinked = kinks.kinked[:, j]
-    tried: list[tuple[np.ndarray, int | None]] = []
-    apart = np.zeros(near.x.size)
-    together = np.zeros(near.x.size)
-    for k, (d, at) in enumerate(zip(kinks.directions, coordinates, strict=True)):
-        if kinked[k]:
-            tried.append((d, at))
-            if at is not None:
-                apart[at] = gradient[at] - (kinks.least[k, j] + kinks.most[k, j]) / 2
-                together[at] = 1.0
-    if not together.any():
-        apart = gradient.copy()
-    for d in (apart, together, rng.standard_normal(near.x.size)):
-        size = np.abs(d).max(initial=0)
-        if size > 0 and np.isfinite(size):
-            tried.append((d / size, None))
-    for d, at in tried:
-        value = float(d @ gradient)
-        found = kinks.outside(j, d, value)
-        if found is None:
-            continue
-        of = _result(results, j)
-        where = _place(subject, at)
-        unscaled = 1.0 if at is None else float(near.scale[at])
-        low, high, value = (v / unscaled for v in (*found, value))
-        lines = [f"the gradient of {of}{subject.text} is outside of the generalized gradient{where}"]
-        if at is not None:
-            lines += report.rule(subject, _name(subject, at))
-        lines.append(f"  at a kink: the slopes go from {low:.6g} to {high:.6g}, got {value:.6g}")
-        raise _Fault("\n".join(lines))
-
-
-def _smooth(
-    subject: Subject,
-    near: Neighbourhood,
-    got: np.ndarray,
-    slopes: np.ndarray,
-    bad: np.ndarray,
-    units: list[int],
-) -> str:
-    """The report of a gradient that is wrong where nothing is special."""
-    if not bad[:-1].any():
-        return (
-            f"the gradient of {subject.text} is wrong along a random direction: "
-            f"expected {slopes[-1]:.6g} (central difference), got {got[-1]:.6g}"
-        )
-    parts = {}
-    for name, values in (("got", got), ("expected", slopes), ("wrong", bad)):
-        whole = np.zeros(near.x.size, values.dtype)
-        whole[units] = values[:-1] if name == "wrong" else values[:-1] / near.scale[units]
-        parts[name] = whole
-    worst = max(range(len(subject.spans)), key=lambda i: int(parts["wrong"][subject.spans[i]].sum()))
-    first = next(i for i, span in enumerate(subject.spans) if parts["wrong"][span].any())
-    i = first if subject.op else worst
-    span, shape = subject.spans[i], subject.arrays[i].shape
-    got, slopes, bad = (parts[n][span].reshape(shape) for n in ("got", "expected", "wrong"))
-    return report.compared(subject, i, got, slopes, bad)
-
-
-def _rough(subject: Subject, rng: np.random.Generator) -> np.ndarray:
-    """Which coordinates have a kink."""
-    near = Neighbourhood(subject.flat, row(subject.arrays), subject.eps)
-    if not near.x.size or not near.f0.size:
-        return np.zeros(near.x.shape, bool)
-    return np.array([Kinks(near, d[None], rng).kinked.any() for d in np.eye(near.x.size)])
-
-
-def _name(subject: Subject, at: int) -> str:
-    return subject.names[subject.wanted[next(i for i, s in enumerate(subject.spans) if at < s.stop)]]
-
-
-def _place(subject: Subject, at: int | None) -> str:
-    """Where a coordinate is: " at x[0, 1]"; of none, which direction."""
-    if at is None:
-        return " along several inputs at once"
-    i = next(i for i, s in enumerate(subject.spans) if at < s.stop)
-    index = np.unravel_index(at - subject.spans[i].start, subject.arrays[i].shape)
-    return f" at {subject.names[subject.wanted[i]]}{[int(n) for n in index] if index else ''}"
-
-
-def _result(results: Arrays, j: int) -> str:
-    """Which number of which result: "[0, 1] of "; nothing where there is one only."""
-    for o, out in enumerate(results):
-        if j < out.size:
-            which = f" of result {o}" if len(results) > 1 else ""
-            index = [int(n) for n in np.unravel_index(j, out.shape)]
-            return f"element {index}{which} of " if index or which else ""
-        j -= out.size
-    return ""
-
-
-def _again(subject: Subject, how: _How, order: int) -> str:
-    """One line of Python that fails in the same way."""
-    options = []
-    if how.first == 1 and order > 1:
-        options.append(f"order={order}")
-    options += [f"{n}={getattr(how, n)!r}" for n in ("eps", "atol", "rtol") if getattr(how, n) is not None]
-    options += ["fast_mode=True"] if how.fast else []
-    options += [f"seed={how.seed}"] if how.seed else []
-    caller = "gradcheck" if how.first == 1 else "gradgradcheck"
-    inputs = how.inputs if isinstance(how.inputs, (list, tuple)) else [how.inputs]
-    return "reproduce: " + report.call(caller, how.func, inputs, options, subject.framework)

@@ -24,7 +24,7 @@ from .differences import Neighbourhood, Vector
 
 __all__ = ["Kinks"]
 
-RAYS, SEARCH = 4, 1000  # random sides that are looked from; attempts to come closer
+RAYS, SEARCH = 8, 1000  # random sides that are looked from; attempts to come closer
 
 
 class Kinks:
@@ -76,28 +76,32 @@ class Kinks:
         return low, high
 
     def _climb(self, j: int, d: Vector, sign: float, goal: float) -> float:
-        """The greatest of sign * slope that is found by moving some coordinates to the one or the other side.
+        """The greatest of sign * slope that is found, until it reaches sign * goal.
 
-        First half of them, in the end each alone: where f is a sum of functions that have kinks of their own,
-        each piece is reached in that way.
+        First from many random sides, which finds one order of ties among others; then from the best of them
+        by moving coordinates to the one or the other side, half of them, in the end each alone, which reaches
+        each piece of a sum of functions that have kinks of their own.
         """
-        support = self.rng.permutation(np.nonzero(d)[0])
-        ray, best, attempts = d, -np.inf, 0
-        for start in (d, -d, *self.rays):
-            slope = sign * float(self.near.limit(d, start)[0][j])
-            if slope > best:
-                ray, best = start, slope
-        parts = 2
-        while parts < 2 * support.size and attempts < SEARCH:
-            for block in np.array_split(support, min(parts, support.size)):
-                for side in (2.0, -2.0):
-                    moved = ray.copy()
-                    moved[block] = side * d[block]
-                    slope = sign * float(self.near.limit(d, moved)[0][j])
-                    attempts += 1
-                    if slope > best:
-                        ray, best = moved, slope
+
+        def slope(ray: Vector) -> float:
+            return sign * float(self.near.limit(d, ray)[0][j])
+
+        more = (self.rng.standard_normal(d.shape) for _ in range(min(256, 8 + 8 * d.size)))
+        ray, best = d, -np.inf
+        for start in (d, -d, *self.rays, *more):
+            ray, best = max((ray, best), (start, slope(start)), key=lambda pair: pair[1])
             if best >= sign * goal:
-                break
+                return best
+        support = self.rng.permutation(np.nonzero(d)[0])
+        parts, attempts = 2, 0
+        while parts < 2 * support.size and attempts < SEARCH and best < sign * goal:
+            for block in np.array_split(support, min(parts, support.size)):
+                for side in (1.0, -1.0):
+                    moved = ray.copy()
+                    moved[block] = (
+                        side * np.sign(d[block]) * (3 + self.rng.random(block.size))
+                    )  # beyond the others
+                    ray, best = max((ray, best), (moved, slope(moved)), key=lambda pair: pair[1])
+                    attempts += 1
             parts *= 2
         return best

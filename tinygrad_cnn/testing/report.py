@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -10,9 +11,13 @@ import numpy as np
 
 from ..op import Op
 from .frameworks import Framework
-from .subject import Subject
+from .subject import Subject, spoken
 
-__all__ = ["about", "call", "compared", "likeness", "rule"]
+__all__ = ["Fault", "about", "compared", "like", "likeness", "line", "rule", "source"]
+
+
+class Fault(Exception):
+    """What is wrong, in words."""
 
 
 def about(subject: Subject) -> str:
@@ -70,11 +75,6 @@ def likeness(got: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> Iterat
     if alike(got, factor * expected):
         yield f"everywhere {factor:.4g} times what is expected"
         return
-    if got.size > 2 and wrong.all():
-        off = (got - expected).mean()
-        if alike(got - expected, np.full(got.shape, off)):
-            yield f"everywhere {off:+.4g} off"
-            return
     for text, change in _changes(got.ndim):
         if alike(got, change(expected)):
             yield f"equals what is expected with {text}"
@@ -104,44 +104,59 @@ def _axes(axes: tuple[int, ...]) -> str:
     return f"axes {', '.join(map(str, axes[:-1]))} and {axes[-1]}"
 
 
-def call(
-    caller: str, function: Any, inputs: Sequence[Any], options: Sequence[str], framework: Framework
+def line(
+    caller: str,
+    function: Any,
+    inputs: Sequence[Any],
+    options: Sequence[str],
+    framework: Framework,
+    random: int | None = None,
 ) -> str:
-    """A line of Python."""
-    given = ", ".join(_literal(framework, v) for v in inputs)
-    return f"{caller}({', '.join([_source(function), f'[{given}]', *options])})"
+    """One line of Python that fails in the same way; with `random`, normal numbers of that seed."""
+    made = [_literal(framework, v, random is not None) for v in inputs]
+    what = f"{caller}({', '.join([source(function), '[' + ', '.join(made) + ']', *options])})"
+    return what if random is None else f"normal = np.random.default_rng({random}).standard_normal; {what}"
 
 
-def _literal(framework: Framework, v: Any) -> str:
-    if framework.is_tensor(v):
-        maker = "torch.from_numpy" if framework.name == "torch" else "tg.tensor"
-        return f"{maker}({_array(framework.array(v))}){'.requires_grad_()' if v.requires_grad else ''}"
-    return _array(v) if isinstance(v, np.ndarray) else repr(v)
+def source(function: Any) -> str:
+    """An expression for a function: its name, with the keywords that are bound; "func" if it has none."""
+    inner = getattr(function, "func", function)
+    op = inner if isinstance(inner, Op) else getattr(function, "op", None)
+    name = op.name if isinstance(op, Op) else spoken(function) if hasattr(inner, "__name__") else ""
+    name = name if name.replace(".", "").isidentifier() else "func"
+    bound = "".join(f", {key}={value!r}" for key, value in _attrs(function).items())
+    return f"lambda *inputs: {name}(*inputs{bound})" if bound else name
 
 
-def _array(a: np.ndarray) -> str:
-    text = f"np.array({a.tolist()!r}, {str(a.dtype)!r})"
-    text = text.replace("nan", "np.nan").replace("inf", "np.inf")
-    if 0 in a.shape:
-        text = f"np.zeros({a.shape}, {str(a.dtype)!r})"
-    if a.size > 1 and not a.flags.c_contiguous and a.flags.f_contiguous:
-        text = f"np.asfortranarray({text})"
-    return text
+def like(array: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Other values in the dtype and the memory layout of an array."""
+    made = np.empty_like(array)
+    made[...] = values
+    return made
+
+
+def _literal(framework: Framework, v: Any, random: bool) -> str:
+    tensor = framework.is_tensor(v)
+    a = framework.array(v) if tensor else v
+    if not isinstance(a, np.ndarray):
+        return repr(a)
+    drawn = random and a.dtype.kind == "f" and (not tensor or v.requires_grad)
+    perm = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))  # as it lies in memory
+    plain = a.transpose(perm)
+    if drawn:
+        text = f"normal({plain.shape})" + ("" if a.dtype == np.float64 else f".astype('{a.dtype}')")
+    elif a.size == 0:
+        text = f"np.zeros({plain.shape}, '{a.dtype}')"
+    else:
+        numbers = re.sub(r"\b(nan|inf)\b", r"np.\1", repr(plain.tolist()))
+        text = f"np.array({numbers}, '{a.dtype}')"
+    if perm != sorted(perm) and a.size:
+        text += f".transpose({', '.join(str(perm.index(axis)) for axis in range(a.ndim))})"
+    if not tensor:
+        return text
+    maker = "torch.from_numpy" if framework.name == "torch" else "tg.from_numpy"
+    return f"{maker}({text}){'.requires_grad_()' if v.requires_grad else ''}"
 
 
 def _attrs(call: Any) -> dict[str, Any]:
     return getattr(call, "keywords", None) or getattr(call, "attrs", None) or {}
-
-
-def _source(function: Any) -> str:
-    """An expression for the function: its name, with its keywords if it has some bound."""
-    inner = getattr(function, "func", function)
-    op = inner if isinstance(inner, Op) else getattr(function, "op", None)
-    name = op.name if isinstance(op, Op) else getattr(inner, "__name__", "")
-    if not name.isidentifier():
-        name = "func"  # a lambda, or an object
-    attrs = _attrs(function)
-    if not attrs:
-        return name
-    bound = ", ".join(f"{key}={value!r}" for key, value in attrs.items())
-    return f"lambda *inputs: {name}(*inputs, {bound})"

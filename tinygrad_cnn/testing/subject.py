@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from ..autograd import Function
 from ..op import Op
 from .frameworks import Framework
 
-__all__ = ["Subject", "row"]
+__all__ = ["Subject", "row", "spoken"]
 
 Arrays = list[np.ndarray]
 
@@ -62,7 +64,7 @@ class Subject:
         inner = getattr(function, "func", function)  # of a functools.partial
         op = inner if isinstance(inner, Op) else getattr(function, "op", None)
         op = op if isinstance(op, Op) else None
-        text = op.name if op else getattr(inner, "__name__", type(inner).__name__)
+        text = op.name if op else spoken(function)
         names = op.inputs if op else _parameters(function)
         if len(names) != len(values):
             names = tuple(f"input {i}" for i in range(len(values)))
@@ -75,8 +77,8 @@ class Subject:
             values[i] = a
         return Subject(self.call, values, self.framework, self.text, self.names, self.op, self.order)
 
-    def _tensors(self, arrays: Arrays, record: bool) -> tuple[list[Any], list[Any]]:
-        """(what is differentiated by, what the function returned)."""
+    def tensors(self, arrays: Arrays, record: bool) -> tuple[list[Any], list[Any]]:
+        """(what is differentiated by, what the function returned); with nothing recorded, if so wished."""
         leaves = [self.framework.leaf(a, record) for a in arrays]
         values = list(self.values)
         for i, leaf in zip(self.wanted, leaves, strict=True):
@@ -88,7 +90,7 @@ class Subject:
 
     def results(self, arrays: Arrays) -> Arrays:
         """What the function returns; a gradient needs a tape for it, the function itself does not."""
-        return [self.framework.array(out) for out in self._tensors(arrays, self.order > 0)[1]]
+        return [self.framework.array(out) for out in self.tensors(arrays, self.order > 0)[1]]
 
     def flat(self, x: np.ndarray) -> np.ndarray:
         """The function of all numbers in a row, to all numbers in a row.
@@ -107,8 +109,10 @@ class Subject:
         Zeros stand for the gradient by an input that nothing depends on.
         """
         make = self.framework.leaf
-        leaves, outs = self._tensors(arrays, True)
-        nodes = [] if since is None else self.framework.nodes(outs, since)
+        leaves, outs = self.tensors(arrays, True)
+        recorded = [] if since is None else self.framework.recorded(outs, since)
+        nodes = [weakref.ref(node) for node in recorded]
+        del recorded
         pulled = []
         for given in gradients:
             gs = [None if g is None else make(g, False) for g in given]
@@ -165,7 +169,20 @@ def row(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros(0), *(np.asarray(a, np.float64).ravel() for a in arrays)])
 
 
+def spoken(function: Any) -> str:
+    """The name of a function; of `Function.apply`, the class with it; of an object, its class."""
+    inner = getattr(function, "func", function)  # of a functools.partial
+    owner = getattr(inner, "__self__", None)
+    name = getattr(inner, "__name__", type(inner).__name__)
+    return f"{owner.__name__}.{name}" if isinstance(owner, type) else name
+
+
 def _parameters(function: Any) -> tuple[str, ...]:
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, type) and issubclass(owner, Function):
+        return _parameters(owner.forward)[1:]
+    if hasattr(function, "forward"):  # of a module
+        return _parameters(function.forward)
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # of a builtin

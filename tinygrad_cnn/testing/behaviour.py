@@ -1,0 +1,121 @@
+"""What a gradient has to be besides right: of its input's shape and dtype, finite, the same every time."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError
+from ..tape import next_seq
+from .report import Fault, rule
+from .subject import Arrays, Subject
+
+__all__ = ["behaviour", "spaced"]
+
+
+def behaviour(
+    subject: Subject, cotangents: Arrays, nondet_tol: float = 0.0, undefined: bool = True, dtypes: bool = True
+) -> Arrays:
+    """The gradients by the subject's arrays, given the incoming ones.
+
+    Args:
+        nondet_tol: by how much two calls with the same inputs may differ.
+        undefined: ask with incoming gradients of 0, and with some left out.
+        dtypes: a gradient must have its input's dtype.
+
+    Raises:
+        Fault: a shape, a dtype, a number that is not finite; an input or an incoming gradient was written to;
+            another result or gradient when asked again, or when arrays lie in memory in another way; a graph
+            that stays alive.
+    """
+    arrays, text, count = subject.arrays, subject.text, len(cotangents)
+    kept = [a.copy() for a in (*arrays, *cotangents)]
+    zeros = [np.zeros_like(c) for c in cotangents]
+    alone: list[Any] = [[c if i == at else None for i, c in enumerate(cotangents)] for at in range(count)]
+    filled = [[c if c is not None else z for c, z in zip(some, zeros, strict=True)] for some in alone]
+    partly = [*alone, *filled] if count > 1 else []
+    outs, pulled = _and_gone(subject, [cotangents, cotangents, *([zeros, *partly] if undefined else [])])
+
+    written = [subject.names[i] for i in subject.wanted] + ["the incoming gradient"] * count
+    for name, now, before in zip(written, [*arrays, *cotangents], kept, strict=True):
+        if not np.array_equal(now, before, equal_nan=True):
+            raise Fault(f"{text} or its backward wrote to {name}")
+    for i, (a, d) in enumerate(zip(arrays, pulled[0], strict=True)):
+        name = subject.names[subject.wanted[i]]
+        if d.shape != a.shape or (dtypes and d.dtype != a.dtype):
+            raise Fault(f"d {text} / d {name} is {d.shape} {d.dtype}, and the input {a.shape} {a.dtype}")
+        if at := _not_finite(d):
+            raise Fault("\n".join([f"d {text} / d {name} is {at}", *rule(subject, name)]))
+    for o, out in enumerate(outs):
+        if at := _not_finite(out):
+            raise Fault(f"result {o} of {text} is {at}, where nothing can be compared")
+
+    back = f"the backward of {text} gives another gradient"
+    _same(outs, subject.results(arrays), nondet_tol, f"{text} gives another result when it is called again")
+    _same(pulled[0], pulled[1], nondet_tol, f"{back} the second time")
+    if undefined:
+        nothing = [np.zeros_like(a) for a in arrays]
+        _same(nothing, pulled[2], 0.0, f"the backward of {text} makes something of an incoming gradient of 0")
+        some, others = pulled[3 : 3 + len(partly) // 2], pulled[3 + len(partly) // 2 :]
+        for one, other in zip(some, others, strict=True):
+            _same(one, other, _half(one), f"{back} where an incoming one is left out instead of 0")
+        if some:
+            parts = [np.sum(part, axis=0) for part in zip(*some, strict=True)]
+            _same(pulled[0], parts, _half(pulled[0]), f"{back} than results one by one, added up")
+    gaps = "where arrays have gaps in memory"
+    far, (moved,), _ = subject.pull([spaced(a) for a in arrays], [[spaced(c) for c in cotangents]])
+    _same(outs, far, nondet_tol + _half(outs), f"{text} gives another result {gaps}")
+    _same(pulled[0], moved, nondet_tol + _half(pulled[0]), f"{back} {gaps}")
+    return pulled[0]
+
+
+def _and_gone(subject: Subject, rows: list[Any]) -> tuple[Arrays, list[Arrays]]:
+    """Results and gradients; and nothing that was recorded on the way is alive any more."""
+    collecting = gc.isenabled()
+    gc.disable()  # a graph must not need the collector
+    try:
+        outs, pulled, nodes = subject.pull(subject.arrays, rows, next_seq())
+        alive = [node for node in (ref() for ref in nodes) if node is not None]
+    except GraphError as error:
+        raise Fault(str(error)) from None
+    finally:
+        if collecting:
+            gc.enable()
+    if alive:
+        raise Fault(
+            f"the graph of {subject.text} stays alive: {alive[0].name}, {len(alive)} nodes in all; "
+            "somebody keeps a result, or references form a circle"
+        )
+    return outs, pulled
+
+
+def spaced(array: np.ndarray) -> np.ndarray:
+    """The same numbers, with gaps between them in memory."""
+    wide = np.full([2 * n + 1 for n in array.shape], np.nan, array.dtype)
+    every_other: Any = (*(slice(1, None, 2),) * array.ndim, ...)
+    view = wide[every_other]
+    view[...] = array
+    return view
+
+
+def _not_finite(array: np.ndarray) -> str:
+    """The first number that is none: "nan at [0, 1]"; nothing if all are."""
+    strange = np.argwhere(~np.isfinite(array))
+    return f"{array[tuple(strange[0])]} at {strange[0].tolist()}" if strange.size or len(strange) else ""
+
+
+def _half(arrays: Arrays) -> float:
+    """Half of the digits of the largest number."""
+    return max((np.sqrt(np.finfo(a.dtype).eps) * np.abs(a).max(initial=0) for a in arrays), default=0.0)
+
+
+def _same(some: Arrays, other: Arrays, tolerance: float, what: str) -> None:
+    for a, b in zip(some, other, strict=True):
+        if a.shape != b.shape:
+            raise Fault(f"{what}: {a.shape} and then {b.shape}")
+        far = np.argwhere(~(np.abs(a - b) <= tolerance))
+        if len(far):
+            at = tuple(far[0])
+            raise Fault(f"{what}: {a[at]:.6g} and then {b[at]:.6g} at {far[0].tolist()}")
