@@ -50,7 +50,8 @@ def culprit(subject: Subject) -> str:
             return f"  found in {op.name}{place}: {why}"
     known = {op for op, *_ in calls}
     nodes = subject.framework.recorded(subject.tensors(subject.arrays, True)[1])
-    left = sorted({node.name for node in nodes if node.op not in known and not node.op.rows})
+    strangers = {node.name for node in nodes if node.op not in known and not node.op.rows}
+    left = sorted(name for name in strangers if not subject.text.startswith(f"{name}."))
     return f"  every other op in it is right: look at {' and '.join(left)}" if left and known else ""
 
 

@@ -25,7 +25,7 @@ from .subject import Arrays, Subject
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
-LITERAL = 64  # numbers that a line of Python can hold
+LITERAL = 16  # numbers that a line of Python can well hold
 
 
 class GradcheckError(AssertionError):
