@@ -447,7 +447,7 @@ def test_a_loss_wants_to_be_small():
         (
             {"callbacks": [EarlyStopping()]},
             ArgumentError,
-            "no column 'val_loss'; it has epoch, train_loss, lr",
+            "val_loss needs validation data",
         ),
         ({"resume": "nothing.npz"}, FileNotFoundError, "nothing.npz"),
     ],
@@ -464,7 +464,7 @@ def test_nonsense_is_refused(change, error, match):
     before = {key: value.numpy().copy() for key, value in model.state_dict().items()}
     with pytest.raises(error, match=match):
         fit(model, **given)
-    if "validation" not in change and change.get("callbacks", [None])[0].__class__ is not EarlyStopping:
+    if "validation" not in change:
         assert equal({key: value.numpy() for key, value in model.state_dict().items()}, before)
 
 

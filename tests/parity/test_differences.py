@@ -1013,6 +1013,61 @@ def bags_by_frequency() -> None:
     assert grads == [[[1.0], [1.0]], [[1.0], [0.5]]]
 
 
+@differs(
+    "`autocast`",
+    here="changes no dtype, and warns when it is enabled",
+    there="on the CPU, products are computed in bfloat16",
+    why="NumPy has no bfloat16, and a slow float16",
+)
+def nothing_is_cast() -> None:
+    dtypes = []
+    for t in (tg, torch):
+        with pytest.warns(UserWarning, match="half precision") if t is tg else nullcontext():
+            block = t.autocast("cpu")
+        with block:
+            dtypes.append(str((t.ones(2, 2) @ t.ones(2, 2)).dtype))
+    assert dtypes == ["float32", "torch.bfloat16"]
+
+
+@differs(
+    "`compile`",
+    here="returns what it is given",
+    there="a compiled copy",
+    why="the kernels underneath are compiled",
+)
+def nothing_is_compiled() -> None:
+    model = tg.nn.Linear(1, 1)
+    assert tg.compile(model) is model
+
+
+@differs(
+    "`Tensor(5)`, `Tensor(2, 3)`",
+    here="refused; `FloatTensor(2, 3)` is zeros",
+    there="so many elements of whatever was there",
+    why="a size is easily taken for a value",
+)
+def sizes_are_not_values() -> None:
+    for sizes in ((5,), (2, 3)):
+        with pytest.raises(tg.errors.DtypeError, match="a size or a value"):
+            tg.Tensor(*sizes)
+        assert torch.Tensor(*sizes).shape == sizes
+    assert tg.FloatTensor(2, 3).tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+@differs(
+    '`kl_div` with `reduction="mean"`',
+    here="the mean of all elements, silently",
+    there="the same, with a warning that it will be the mean of the batch",
+    why='use "batchmean" for the divergence',
+)
+def mean_of_kl_div() -> None:
+    x, y = np.log([[0.25, 0.75]]), np.array([[0.5, 0.5]])
+    mine = F.kl_div(tg.tensor(x), tg.tensor(y))
+    with pytest.warns(UserWarning, match="batchmean"):
+        wanted = TF.kl_div(torch.tensor(x), torch.tensor(y), reduction="mean")
+    assert mine.item() == pytest.approx(wanted.item())
+
+
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_difference(name: str) -> None:
     DIFFERENCES[name].test()

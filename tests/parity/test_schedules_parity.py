@@ -523,3 +523,13 @@ COVERED = {
         "get_swa_multi_avg_fn", "update_bn",
     },
 }  # fmt: skip
+
+
+def test_functions_that_return_nothing() -> None:
+    for t in (tg, torch):
+        for name in ("LambdaLR", "MultiplicativeLR"):
+            optimizer = t.optim.SGD([t.zeros(1)], lr=1.0)
+            with pytest.raises((ValueError, TypeError), match="return" if t is tg else None):
+                schedule = getattr(t.optim.lr_scheduler, name)(optimizer, lambda epoch: None)
+                optimizer.step()
+                schedule.step()

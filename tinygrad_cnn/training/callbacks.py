@@ -104,6 +104,14 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch = self.sign * math.inf, 0
         self.weights: list[dict[str, np.ndarray]] = []
 
+    def on_start(self, run: Run) -> None:
+        seen = {f"val_{metric.name}" for metric in (run.loss, *run.metrics)}  # others are a callback's own
+        if self.monitor in seen and run.validation is None:
+            raise ArgumentError(
+                f"EarlyStopping: {self.monitor} needs validation data; pass fit(..., validation=loader), or "
+                "monitor='train_loss'"
+            )
+
     def on_epoch(self, run: Run) -> None:
         epoch, value = len(run.history), run.history.column(self.monitor)[-1]
         if self.sign * (self.best - value) > self.min_delta:  # never for nan

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
+from ...tensor import Tensor
 from ..optimizer import Optimizer
 from .base import LRScheduler, is_function, is_integer
 
@@ -36,7 +38,11 @@ class _Functions(LRScheduler):
 
     def _times(self, rates: list[float]) -> list[float]:
         functions = self._per_group("lr_lambda", self.lr_lambdas)
-        return [rate * f(self.last_epoch) for rate, f in zip(rates, functions, strict=True)]
+        factors = [f(self.last_epoch) for f in functions]
+        for factor in factors:
+            what = f"what lr_lambda({self.last_epoch}) returned"
+            self._require(isinstance(factor, (Real, Tensor)), what, factor, "a number; is a return missing?")
+        return [rate * factor for rate, factor in zip(rates, factors, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         attributes = [None if is_function(f) else dict(f.__dict__) for f in self.lr_lambdas]
