@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
 from itertools import product
+from math import isqrt
 from operator import index
 from typing import Any, ParamSpec, TypeVar
 
@@ -335,6 +336,10 @@ def _check_image(op: str, x: Ints, axes: int) -> None:
         cure = "reshape x"
         if len(x) == axes + 1:
             cure = "x.unsqueeze(0) adds a batch axis, x.unsqueeze(1) a channel axis"
+        elif len(x) == 2 == axes and x[0] != x[1] and (side := isqrt(x[1])) ** 2 == x[1] > 1:
+            cure = f"use x.reshape({x[0]}, 1, {side}, {side}) if these are {x[0]} grey images"
+        elif len(x) == 2 == axes:
+            cure = "use x[None, None] if this is one grey image"
         raise ShapeError(f"{op}: x {x} has {len(x)} axes where {layout} is needed; {cure}")
     if min(x[2:]) < 1:
         raise ShapeError(f"{op}: x {x} has no pixels; only its batch may be empty")
@@ -349,6 +354,9 @@ def _check_channels(op: str, x: Ints, w: Ints, channels: int, groups: int) -> No
         cure = f"{groups} groups need a multiple of {groups} channels"
     else:
         cure = f"with this x use in_channels={x[1]}"
+        if x[0] == channels == 1 and len(x) > 3:  # an axis of 1 is all that was added to them, if anything
+            size = ", ".join(map(str, x[2:]))
+            cure += f"; for {x[1]} grey images, use x.reshape({x[1]}, 1, {size})"
     grouped = f", groups={groups}" if groups > 1 else ""
     raise ShapeError(
         f"{op}: x has {x[1]} channels, weight expects {channels} (x {x}, weight {w}{grouped}); {cure}"

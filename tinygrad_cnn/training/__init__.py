@@ -9,6 +9,7 @@ history.plot("curves.png")
 from __future__ import annotations
 
 from .callbacks import Callback, Checkpoint, EarlyStopping
+from .diagnosis import Diagnosis, Finding, diagnose
 from .history import History
 from .loop import Run, evaluate, fit
 from .metrics import Accuracy, ConfusionMatrix, F1Score, Mean, MeanIoU, Metric, TopKAccuracy
@@ -19,8 +20,10 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "ConfusionMatrix",
+    "Diagnosis",
     "EarlyStopping",
     "F1Score",
+    "Finding",
     "History",
     "Mean",
     "MeanIoU",
@@ -28,6 +31,7 @@ __all__ = [
     "RateSweep",
     "Run",
     "TopKAccuracy",
+    "diagnose",
     "evaluate",
     "find_lr",
     "fit",

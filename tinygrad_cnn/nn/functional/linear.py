@@ -29,6 +29,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         cure = f"with this input use Linear({have}, {outputs})"
         if len(x_shape) > 2 and math.prod(x_shape[1:]) == features:
             cure = "flatten it first: x.flatten(1)"
+        elif len(x_shape) > 1 and math.prod(x_shape) == features:
+            cure = f"if this is one image, use x.reshape(1, {features})"
         shapes = f"x {x_shape}, weight {w_shape}"
         raise ShapeError(f"linear: x has {have} features, weight expects {features} ({shapes}); {cure}")
     if bias is not None:

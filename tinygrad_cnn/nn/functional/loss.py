@@ -62,6 +62,11 @@ def cross_entropy(
     """
     _number("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
     _tensor("cross_entropy", target, "target")
+    if target.dtype.kind == "f" and _tensor("cross_entropy", input).dtype.kind != "f":
+        raise DtypeError(
+            f"cross_entropy: x {input.shape} is {input.dtype}, target {target.shape} is {target.dtype}; "
+            "swapped? predictions first: use cross_entropy(predictions, labels)"
+        )
     if _floating("cross_entropy", input).ndim == 0:
         raise ShapeError("cross_entropy: x () has no axis of classes")
     axis = min(1, input.ndim - 1)

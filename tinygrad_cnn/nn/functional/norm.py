@@ -103,9 +103,11 @@ def _check_channels(
     channels = x.shape[1]
     for name, part in {**more, "weight": weight, "bias": bias}.items():
         if part is not None and _floating(op, part, name).shape != (channels,):
+            cure = f"use {option}={channels}"
+            if x.ndim > 3 and part.shape == x.shape[-1:]:
+                cure = f"x looks channels-last: use x.permute{(0, x.ndim - 1, *range(1, x.ndim - 1))}"
             raise ShapeError(
-                f"{op}: x {x.shape} has {channels} channels, {name} has shape {part.shape}; "
-                f"use {option}={channels}"
+                f"{op}: x {x.shape} has {channels} channels, {name} has shape {part.shape}; {cure}"
             )
     return channels
 

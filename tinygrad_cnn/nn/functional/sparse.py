@@ -38,7 +38,8 @@ def embedding(
     if index.size and (index.min() < 0 or index.max() >= rows):
         raise ArgumentError(
             f"embedding: input runs from {index.min()} to {index.max()}, "
-            f"weight {weight.shape} has rows 0 to {rows - 1}"
+            f"weight {weight.shape} has rows 0 to {rows - 1}; "
+            + ("use indices from 0 on" if index.min() < 0 else f"use num_embeddings={index.max() + 1}")
         )
     if padding_idx is not None:
         padding_idx = _padding_row("embedding", padding_idx, rows)
