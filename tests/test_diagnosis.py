@@ -101,6 +101,39 @@ def test_nothing_is_found_in_a_healthy_training(seed):
     assert repr(diagnose(model, CE, (images(), LABELS))) == "nothing found"
 
 
+def own_step(*skip):
+    def step(model, optimizer, batch):
+        for name in ("zero_grad", "backward", "step"):
+            if name == "backward" and name not in skip:
+                CE(model(batch[0]), batch[1]).backward()
+            elif name != "backward" and name not in skip:
+                getattr(optimizer, name)()
+
+    return step
+
+
+@pytest.mark.parametrize("skip", ["zero_grad", "backward", "step"])
+def test_a_step_of_ones_own_that_forgets(skip):
+    model = network()
+    batch, optimizer = (images(), LABELS), optim.SGD(model.parameters(), lr=0.01)
+    assert diagnose(model, CE, batch, optimizer, train_step=own_step()) == []
+    [finding] = diagnose(model, CE, batch, optimizer, train_step=own_step(skip))
+    assert finding.symptom == f"no {skip}"
+
+
+def test_two_backwards_before_a_step_are_no_fault():
+    def step(model, optimizer, batch):
+        for _ in range(2):
+            CE(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+        model.zero_grad()
+
+    model = network()
+    assert (
+        diagnose(model, CE, (images(), LABELS), optim.SGD(model.parameters(), lr=0.01), train_step=step) == []
+    )
+
+
 def test_nothing_is_touched():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Dropout(), nn.Linear(72, 4))
     optimizer = optim.Adam(model.parameters())
@@ -124,3 +157,5 @@ def test_how_it_is_said():
 def test_steps():
     with pytest.raises(ArgumentError, match="steps is 0"):
         diagnose(network(), CE, (images(), LABELS), steps=0)
+    with pytest.raises(ArgumentError, match="needs an optimizer"):
+        diagnose(network(), CE, (images(), LABELS), train_step=own_step())

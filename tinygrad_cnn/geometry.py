@@ -338,7 +338,7 @@ def _check_image(op: str, x: Ints, axes: int) -> None:
             cure = "x.unsqueeze(0) adds a batch axis, x.unsqueeze(1) a channel axis"
         elif len(x) == 2 == axes and x[0] != x[1] and (side := isqrt(x[1])) ** 2 == x[1] > 1:
             cure = f"use x.reshape({x[0]}, 1, {side}, {side}) if these are {x[0]} grey images"
-        elif len(x) == 2 == axes:
+        elif len(x) == 2 == axes and max(x) < 4 * min(x):
             cure = "use x[None, None] if this is one grey image"
         raise ShapeError(f"{op}: x {x} has {len(x)} axes where {layout} is needed; {cure}")
     if min(x[2:]) < 1:

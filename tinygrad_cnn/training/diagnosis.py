@@ -39,8 +39,9 @@ class Diagnosis(list[Finding]):
 
 
 def diagnose(
-    model: Module, loss_fn: Callable[..., Tensor], batch: Any, optimizer: Any = None, *, steps: int = 5
-) -> Diagnosis:
+    model: Module, loss_fn: Callable[..., Tensor], batch: Any, optimizer: Any = None, *, steps: int = 5,
+    train_step: Callable[[Module, Any, Any], Any] | None = None,
+) -> Diagnosis:  # fmt: skip
     """Look for the usual reasons why a model does not learn; the model itself is not touched.
 
     A copy is trained for some steps on the one batch, and the tape of the first is read: softmax before
@@ -51,9 +52,11 @@ def diagnose(
         model, loss_fn, optimizer: as for `fit`; without an optimizer no step is taken.
         batch: (inputs, targets), as a DataLoader gives it.
         steps: how many.
+        train_step: your own step, `train_step(model, optimizer, batch)`; it is run three times on copies, to
+            see whether it calls zero_grad, backward and step.
 
     Raises:
-        ArgumentError: steps below 1.
+        ArgumentError: steps below 1, a train_step without an optimizer.
 
     >>> import tinygrad_cnn as tg
     >>> from tinygrad_cnn import nn
@@ -64,16 +67,18 @@ def diagnose(
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ArgumentError(f"diagnose: steps is {steps!r}; it must be an integer of at least 1")
-    dead = Diagnosis()
-    if optimizer is not None:
-        dead.extend(_strangers(model, optimizer))
+    if train_step is not None and optimizer is None:
+        raise ArgumentError("diagnose: a train_step needs an optimizer; pass the one that it uses")
+    more = [] if optimizer is None else list(_strangers(model, optimizer))
     before = dice()
     try:
+        if train_step is not None:
+            more += _own_step(*copy.deepcopy((model, optimizer)), batch, train_step)
         model, optimizer = copy.deepcopy((model, optimizer))
         seen = _observe(model, loss_fn, *unpacked(batch), optimizer, steps)
     finally:
         set_dice(before)
-    return Diagnosis([*(f for look in _SYMPTOMS for f in look(seen)), *dead])
+    return Diagnosis([*(f for look in _SYMPTOMS for f in look(seen)), *more])
 
 
 @dataclass
@@ -128,7 +133,7 @@ def _mode(seen: _Seen) -> Iterator[Finding]:
     if not seen.model.training:
         yield Finding(
             "evaluation mode",
-            "the model is in eval(): no dropout, batch norm does not learn; use model.train()",
+            "the model is in eval(): dropout and batch norm rest; use model.train()",
         )
 
 
@@ -138,9 +143,7 @@ def _inputs(seen: _Seen) -> Iterator[Finding]:
             continue
         a = x.array
         if not np.isfinite(a).all():
-            yield Finding(
-                "bad inputs", "the inputs hold NaN or Inf; leave these items out, or use nan_to_num()"
-            )
+            yield Finding("bad inputs", "the inputs hold NaN or Inf; leave these items out, or nan_to_num()")
         elif a.min() >= 0 and a.max() > 10:
             yield Finding(
                 "raw pixels",
@@ -149,7 +152,7 @@ def _inputs(seen: _Seen) -> Iterator[Finding]:
         elif a.std() and (abs(a.mean()) > 5 * a.std() or a.std() > 10):
             yield Finding(
                 "inputs not normalized",
-                f"their mean is {a.mean():.3g}, their deviation {a.std():.3g}; subtract the one, divide by the other",
+                f"mean {a.mean():.3g}, deviation {a.std():.3g}; subtract the one, divide by the other",
             )
 
 
@@ -195,8 +198,8 @@ def _dead(seen: _Seen) -> Iterator[Finding]:
             where = "a relu" if node.scope is None else str(node.scope)
             yield Finding(
                 "dead relus",
-                f"{share:.0%} of the units of {where} are 0 for the whole batch; use a smaller lr, leaky_relu, or "
-                "another init",
+                f"{share:.0%} of the units of {where} are 0 for the whole batch; use a smaller lr, "
+                "leaky_relu, or another init",
             )
 
 
@@ -205,7 +208,7 @@ def _unused(seen: _Seen) -> Iterator[Finding]:
     if unused:
         yield Finding(
             "no gradient",
-            f"the loss does not reach {_list(unused)}; does forward use them, or is there a detach()?",
+            f"the loss does not reach {_list(unused)}; does forward use them? is there a detach()?",
         )
     still = [name for name, g in seen.gradients.items() if g is not None and not g.any()]
     if still:
@@ -227,15 +230,15 @@ def _size(seen: _Seen) -> Iterator[Finding]:
         most = max(norms, key=lambda name: norms[name])
         yield Finding(
             "exploding gradients",
-            f"their norm is {math.hypot(*norms.values()):.3g}, most of it in {most}; normalize inputs and targets, "
-            "or use clip_grad_norm_",
+            f"their norm is {math.hypot(*norms.values()):.3g}, most of it in {most}; normalize inputs and "
+            "targets, or use clip_grad_norm_",
         )
     weights = [(name, norm) for name, norm in norms.items() if name.endswith("weight")]
     if len(weights) > 1 and weights[0][1] < 1e-5 * max(norm for _, norm in weights):
         yield Finding(
             "vanishing gradients",
-            f"{weights[0][0]} gets {weights[0][1]:.2g}, a later layer {max(n for _, n in weights):.2g}; use relu, "
-            "batch norm or skip connections",
+            f"{weights[0][0]} gets {weights[0][1]:.2g}, a later layer {max(n for _, n in weights):.2g}; use "
+            "relu, batch norm or skip connections",
         )
 
 
@@ -246,8 +249,8 @@ def _steps(seen: _Seen) -> Iterator[Finding]:
     if not last <= 1.5 * first + 1e-3:
         yield Finding(
             "learning rate too large",
-            f"in {len(seen.losses) - 1} steps on one batch the loss went from {first:.4g} to {last:.4g}; use a "
-            "tenth of the lr, or find_lr",
+            f"in {len(seen.losses) - 1} steps on one batch the loss went from {first:.4g} to {last:.4g}; use "
+            "a tenth of the lr, or find_lr",
         )
     elif seen.change < 1e-6 and any(g is not None and g.any() for g in seen.gradients.values()):
         yield Finding(
@@ -265,10 +268,47 @@ def _strangers(model: Module, optimizer: Any) -> Iterator[Finding]:
     if missing := [name for i, name in own.items() if i not in known]:
         yield Finding(
             "not in the optimizer",
-            f"it does not know {_list(missing)}; make it after the model, of all parameters",
+            f"it does not know {_list(missing)}; make it of all parameters",
         )
     if known and not known & own.keys():
         yield Finding("optimizer of another model", "no parameter of this model is in it; make it anew")
+
+
+def _own_step(
+    model: Module, optimizer: Any, batch: Any, train_step: Callable[[Module, Any, Any], Any]
+) -> Iterator[Finding]:
+    """Run a user's own step, and compare `.grad` at each update with what has arrived since the last."""
+    watched = next((p for group in optimizer.param_groups for p in group["params"]), None)
+    if watched is None:
+        return
+    watched.grad = None
+    arrived: list[np.ndarray] = []
+    updates: list[bool] = []  # at each: whether there was more than had arrived
+
+    def update(*_: Any) -> None:
+        if watched.grad is not None:
+            updates.append(bool(arrived) and not np.allclose(watched.grad.array, sum(arrived), 1e-4, 1e-7))
+        arrived.clear()
+
+    backwards = 0
+
+    def arrive(g: Tensor) -> None:
+        nonlocal backwards
+        backwards += 1
+        arrived.append(g.array.copy())
+
+    with watched.register_hook(arrive), optimizer.register_step_pre_hook(update):
+        for _ in range(3):
+            train_step(model, optimizer, batch)
+    if not backwards:
+        yield Finding("no backward", "no gradient arrived in three of your steps; call loss.backward()")
+    elif not updates:
+        yield Finding("no step", "three of your steps changed no parameter; call optimizer.step()")
+    elif any(updates):
+        yield Finding(
+            "no zero_grad",
+            "gradients of earlier steps are still in .grad, and add up; call zero_grad() in each step",
+        )
 
 
 def _list(names: list[str]) -> str:
