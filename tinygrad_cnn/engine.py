@@ -7,7 +7,7 @@ need nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from .tape import Leaf, Node, set_grad_enabled, walk
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["backward", "grad", "gradients_at", "steps"]
+__all__ = ["backward", "grad", "gradients_at"]
 
 
 def backward(
@@ -127,29 +127,6 @@ def gradients_at(outputs: Sequence[Tensor], nodes: Container[Node]) -> dict[Node
     return found
 
 
-def steps(roots: Iterable[Node], wanted: Container[Node] | None = None) -> Iterator[tuple[Node, Any]]:
-    """The way of backward: each node, latest first, and the rows of its plan whose rules are called there.
-
-    With `wanted`, rules that lead to none of these nodes are left out.
-    """
-    nodes = walk(*roots)
-    if wanted is None:
-        for node in nodes:
-            yield node, () if node.op is None else node.plan.rows
-        return
-    known = list(nodes)
-    useful = _leading_to(wanted, known)
-    for node in known:
-        if node.op is None or useful.isdisjoint(node.parents):
-            yield node, ()
-        else:
-            parents = node.parents
-            yield (
-                node,
-                [row for row in node.plan.rows if not useful.isdisjoint([parents[i] for i in row[0]])],
-            )
-
-
 def _pull(
     roots: list[tuple[Node, Tensor]],
     deliver: Callable[[Node, Tensor], None],
@@ -167,10 +144,15 @@ def _pull(
         g: Any = seed if create_graph else seed.array
         grads[node] = grads[node] + g if node in grads else g
         lent.add(node)
+    nodes: Iterable[Node] = walk(*grads)
+    useful = None  # all of them
+    if wanted is not None:
+        nodes = list(nodes)
+        useful = _leading_to(wanted, nodes)
     token = quiet()
     try:
         with set_grad_enabled(create_graph):
-            for node, rows in steps(list(grads), wanted):
+            for node in nodes:
                 g = grads.pop(node, None)
                 if g is None:
                     continue  # no rule led here
@@ -185,12 +167,14 @@ def _pull(
                     else:  # x.grad may be changed in place later, which must not reach another's gradient
                         mine = op is None and node not in lent
                         deliver(node, wrap(np.asarray(g) if mine else np.array(g)))
-                if op is None or not rows:
+                if op is None or (useful is not None and useful.isdisjoint(parents)):
                     continue
 
                 taped = create_graph or not op.on_arrays
                 known = _known(node, g, taped, create_graph)
-                for indices, rule, arguments in rows:
+                for indices, rule, arguments in plan.rows:
+                    if useful is not None and useful.isdisjoint([parents[index] for index in indices]):
+                        continue
                     found = rule(*[known[at] for at in arguments])
                     for index, part in zip(indices, found if plan.joint else (found,), strict=True):
                         parent = parents[index]

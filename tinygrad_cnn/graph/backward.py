@@ -1,16 +1,15 @@
 """The backward pass as a picture: every rule that the engine would call, in the engine's own order.
 
-Nothing is computed and nothing is guessed: `engine.steps` says which rules run, and the rules' own parameter
-names say what each of them uses.
+Nothing is computed and nothing is guessed: the walk is the one that backward takes, the plan of each node
+says which rules run, and the rules' own parameter names say what each of them uses.
 """
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-from .. import engine
 from ..op import Op
-from ..tape import Node
+from ..tape import Node, walk
 from .forward import Reader, family_of, input_name, op_title
 from .picture import Arrow, Box, Item, Picture, dims, flow
 from .source import rule_source
@@ -47,13 +46,14 @@ class _Rules:
             story = f"the gradient that backward starts with: {flow(root.shape, root.dtype)}"
             seed = self._put(Item("data", title, small, story, self.page, shape=root.shape))
             self.parts[root] = [(seed, story)]
-        for node, rows in engine.steps(roots):
+        for node in walk(*roots):
             if node in self.parts:
                 arrived = self._gathered(node)
                 if node.op is None:
                     self._draw_leaf(node, *arrived)
-                for indices, _, _ in rows:
-                    self._draw_rule(node, indices, *arrived)
+                else:
+                    for indices, _, _ in node.plan.rows:
+                        self._draw_rule(node, indices, *arrived)
         return Picture(self.page, self.arrows)
 
     def _gathered(self, node: Node) -> tuple[Item, str]:
