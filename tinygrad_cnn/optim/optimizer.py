@@ -137,12 +137,12 @@ class Optimizer:
             if type(group.get("lr")) is not float:  # somebody has set it since
                 self._check_options(group)
             for p in group["params"]:
-                if p.grad is not None:
+                if p._grad is not None:
                     self._step_one(p, group)
 
     def _checked_gradient(self, p: Tensor) -> np.ndarray:
-        assert p.grad is not None
-        g = p.grad.array
+        assert p._grad is not None
+        g = p._grad.array
         if g.shape != p.shape:
             raise ShapeError(
                 f"{self._name}: a gradient {g.shape} for a parameter {p.shape}; the shapes must be equal"
@@ -173,8 +173,8 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients: None, or zeros if `set_to_none` is False."""
         for p in self._parameters():
-            if p.grad is not None:
-                p.grad = None if set_to_none else Tensor(np.zeros_like(p.grad.array))
+            if p._grad is not None:  # not .grad, which checks what it is given
+                p._grad = None if set_to_none else Tensor(np.zeros_like(p._grad.array))
 
     # --- hooks -------------------------------------------------------------------------------------------
 
