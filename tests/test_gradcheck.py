@@ -298,6 +298,15 @@ def test_winners_of_a_tie_may_share_as_they_like(shares):
     assert gradcheck(**call, inputs=[np.array([1.0, 1.0, 1.0, 0.0])], raise_exception=False) is right
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_shares_of_two_ties_are_told_apart(seed):
+    """Each share is between 0 and 1, and all add up to 2; but 2 of one tie and 0 of the other."""
+    call = with_gradient(lambda x: x[:2].max() + x[2:].max(), [1, 1, 0, 0])
+    assert not gradcheck(**call, inputs=[np.ones(4)], raise_exception=False, seed=seed)
+    call = with_gradient(lambda x: x[:2].max() + x[2:].max(), [0.9, 0.1, 0, 1])
+    assert gradcheck(**call, inputs=[np.ones(4)], seed=seed)
+
+
 @pytest.mark.parametrize(
     ("gradient", "right"),
     [([1, 0, 0], True), ([0, 1, 0], True), ([1, 1, 0], False), ([0, 0, 0], False), ([0.5, 0.5, 0.5], False)],

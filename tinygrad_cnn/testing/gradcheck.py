@@ -2,9 +2,9 @@
 
 For y = f(x, ...) and fixed random c, both sides compute the gradient of the number L = <c, y>: backward
 does, and so do central differences (`differences`).  A rule is linear in the gradient g that it is given,
-so one random c finds what any g would find.  Where they disagree, or where the slope changes at x, the
-pieces that meet there are looked at, one number of y at a time (`kinks`).  The gradient is a function of
-(x, ..., c) again: the next order is the same check of that function.
+so one random c finds what any g would find.  Where they disagree, the pieces that meet at x are looked at,
+one number of y at a time (`kinks`).  The gradient is a function of (x, ..., c) again: the next order is the
+same check of that function.
 """
 
 from __future__ import annotations
