@@ -387,6 +387,47 @@ def test_changing_a_saved_array_is_noticed(write, use):
         loss.backward()
 
 
+def test_a_write_is_noticed_by_the_gradient_of_the_gradient():
+    x = leaf(1.0, 2.0)
+    (dx,) = autograd.grad(x.sin().sum(), x, create_graph=True)
+    overwrite(x)
+    with pytest.raises(GraphError, match="backward through cos"):
+        dx.sum().backward()
+
+
+def test_gradients_of_gradients_do_not_make_a_tensor_shared():
+    x = leaf(1.0, 2.0)
+    y = x * 3.0
+    autograd.grad((y.reshape(1, 2) @ y.reshape(2, 1)).sum(), x, create_graph=True)
+    z = x * 2.0
+    autograd.grad((z * z).sum(), x, create_graph=True)
+    z += 1.0
+    equal(z, [3.0, 5.0])
+
+
+def test_a_number_of_a_vector_is_a_view():
+    x = leaf(1.0, 2.0)
+    with tg.no_grad():
+        x[0].fill_(5.0)
+        x[1, ...].mul_(2.0)
+    equal(x, [5.0, 4.0])
+    y = x * 1.0
+    with pytest.raises(GraphError, match="shares memory"):
+        y[0].add_(1.0)
+
+
+def test_a_retained_gradient_is_that_of_what_the_tensor_is_now():
+    x = leaf(1.0, 2.0)
+    y = x * 2.0
+    y.retain_grad()
+    y.mul_(3.0)
+    y[0] = 7.0
+    y.unsqueeze_(0)
+    y.sum().backward()
+    equal(y.grad, [[1.0, 1.0]])
+    equal(x.grad, [0.0, 6.0])
+
+
 def test_changing_a_saved_result_is_noticed():
     x = leaf(1.0, 2.0)
     y = x.tanh()
@@ -607,6 +648,14 @@ def test_gradients_do_not_share_memory():
     equal(b.grad, [1.0, 1.0])
     equal(c.grad, [1.0, 1.0])
     equal(incoming, [1.0, 1.0])
+
+
+def test_gradients_that_can_be_differentiated_do_not_share_memory_either():
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (a + b).sum().backward(create_graph=True)
+    with tg.no_grad():
+        a.grad.zero_()
+    equal(b.grad, [1.0, 1.0])
 
 
 def test_a_gradient_is_not_a_view_of_another():

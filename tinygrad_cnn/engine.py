@@ -17,8 +17,8 @@ from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .kernels.runtime import quiet, restore
 from .op import is_tensor, wrap
 from .ops.elementwise import to
-from .ops.shape import sum_to
-from .tape import Leaf, Node, set_grad_enabled, walk
+from .ops.shape import clone, sum_to
+from .tape import FIXED, Leaf, Node, set_grad_enabled, walk
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -58,7 +58,11 @@ def backward(
     def deliver(node: Node, g: Tensor) -> None:
         sink: Any = wanted[node] if wanted else node.sink and node.sink()
         if sink is not None:
-            sink._grad = g if sink._grad is None else sink._grad + g
+            if sink._grad is not None:
+                g = sink._grad + g
+            elif create_graph:
+                g = clone(g)  # which may be another's gradient as well, or a view of one number
+            sink._grad = g
             if type(node) is Leaf and node.after:
                 for hook in tuple(node.after.values()):
                     hook(sink)
@@ -172,6 +176,7 @@ def _pull(
 
                 taped = create_graph or not op.on_arrays
                 known = _known(node, g, taped, create_graph)
+                shared = [writes[1:] for writes, _ in node.versions] if create_graph else ()
                 for indices, rule, arguments in plan.rows:
                     if useful is not None and useful.isdisjoint([parents[index] for index in indices]):
                         continue
@@ -191,6 +196,8 @@ def _pull(
                             grads[parent] = part
                             if taped or part is g or (part.base is not None and not _owned(part)):
                                 lent.add(parent)
+                for (writes, _), before in zip(node.versions, shared, strict=False):
+                    writes[1:] = before  # what rules make of a saved array is no view of the tensor
                 if node.saved and not retain_graph:
                     node.saved, node.versions = None, ()
     except Exception as error:
@@ -263,6 +270,10 @@ def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ..
                 for value, source in zip(saved, plan.save, strict=True)
             ]
         )
+        if create_graph:  # what is recorded now must notice a later write, too
+            for x, version in zip(saved, node.versions, strict=False):
+                if version is not FIXED and is_tensor(x):
+                    x.writes = version[0]
         g = g if create_graph else wrap(np.asarray(g))
     return (g, *saved, *[node.attrs[name] for name in plan.attrs]) if plan.attrs else (g, *saved)
 

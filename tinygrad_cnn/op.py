@@ -25,7 +25,7 @@ from numpy import ndarray
 
 from .errors import DtypeError, GraphError, ShapeError
 from .kernels.runtime import quiet, restore
-from .tape import Node, state
+from .tape import FIXED, Node, state
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -285,8 +285,8 @@ class Op:
         if plan.save:
             sources, values = (*inputs, result), (*arrays, array)
             saved = tuple([values[index] for index in plan.save])
-            writes = [sources[index].writes for index in plan.save if isinstance(sources[index], _Tensor)]
-            versions = tuple([(counter, counter[0]) for counter in writes])
+            kept = [sources[index] for index in plan.save]
+            versions = tuple([(x.writes, x.writes[0]) if isinstance(x, _Tensor) else FIXED for x in kept])
         if self.defaults:
             attrs = {**self.defaults, **attrs}
         for name, index in plan.shapes:

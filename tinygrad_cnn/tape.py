@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .op import Op
 
 __all__ = [
+    "FIXED",
     "Handle",
     "Leaf",
     "Node",
@@ -34,6 +35,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 next_seq = itertools.count().__next__
+FIXED: tuple[list[int], int] = ([0], 0)  # the version of what is no tensor: nobody can write to it
 
 
 class _State(threading.local):
@@ -97,7 +99,7 @@ class Node:
         attrs: the op's keyword arguments.
         saved: what the rules asked to keep, in the order of `plan.save`; None once used up.
             A checkpoint leaves what recalls it.
-        versions: (write counter, its value when saved) of each saved array.
+        versions: (write counter, its value when saved) of each saved array; `FIXED` for a constant.
         plan: how to call the rules (`op.Plan`).
         shape, dtype: of the result.
         scope: the innermost module call, or None.

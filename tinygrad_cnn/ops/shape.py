@@ -87,7 +87,10 @@ sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
 def getitem(x, *, index):
     """x[index] with all of NumPy's indexing; a view for slices and integers, a copy for arrays and masks."""
     try:
-        return x[index]
+        out = x[index]
+        if type(out) is np.ndarray:
+            return out
+        return x[(*index, ...) if type(index) is tuple else (index, ...)]  # NumPy's numbers are copies
     except (IndexError, ValueError) as error:
         cure = "; an axis of n takes -n to n - 1" if "bounds" in str(error) else f"; x has {x.ndim} axes"
         kind = IndexingError if isinstance(error, IndexError) else ShapeError

@@ -282,6 +282,11 @@ class Tensor(
                 )
         self._grad = g
 
+    def _retain_at(self, node: Node | None) -> None:
+        """Before a step over itself: a retained gradient is that of what the tensor is afterwards."""
+        if node is not None and self.node is not None and self.retains_grad:
+            node.sink, self.node.sink = self.node.sink, None
+
     @property
     def retains_grad(self) -> bool:
         """Whether backward fills in `.grad` although the tensor was computed."""

@@ -53,6 +53,7 @@ class InPlace:
                 f"{self.dtype}; compute a new tensor instead"
             )
         result = result.to(self.dtype)
+        self._retain_at(result.node)
         self.array, self.node, self.writes = result.array, result.node, result.writes
         return self
 

@@ -35,6 +35,7 @@ def _over(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
         result = method(self, *args, **options)
         self.array, self.writes[1] = result.array, shared
         if not leaf and state.recording:
+            self._retain_at(result.node)
             self.node = result.node
         elif self.node is not None:
             self.node.shape = self.shape
