@@ -156,7 +156,7 @@ def dot() -> str:
 
 
 if __name__ == "__main__":
-    from tinygrad_cnn.graph.render import Drawing
+    from tinygrad_cnn.graph import Drawing
 
     (HERE / "layers.dot").write_text(dot(), encoding="utf-8")
     Drawing(dot()).save(HERE / "layers.svg")
