@@ -151,7 +151,11 @@ def _in_group(law: Law, group: str) -> Law:
 
     def of_group(case: Case, inputs: Sequence[Any]) -> Any:
         variadic = getattr(case.op, "variadic", False)
-        names = case.op.inputs * len(inputs) if variadic else Subject.of(case, inputs, of(inputs)).names
+        names = case.op.inputs * len(inputs) if variadic else Subject.of(case.op, inputs, of(inputs)).names
+        if unknown := set(group.split()) - set(names):
+            raise ArgumentError(
+                f"check_op: linear in {', '.join(sorted(unknown))}? the inputs are {', '.join(names)}"
+            )
         at = [i for i, name in enumerate(names) if name in group.split() and _floating(inputs[i])]
         if len(at) < len(group.split()):
             return False  # a Python number stands in its place
