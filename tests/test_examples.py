@@ -56,6 +56,7 @@ def test_every_example_explains_itself_and_has_a_main(path):
 def test_your_own_op(tmp_path):
     printed = run("your_own_op.py", "--smoke", cwd=tmp_path)
     assert "there and back: True" in printed
+    assert "snake obeys" in printed and "has an adjoint rule in x" in printed
     assert re.search(r"^test accuracy: \d+\.\d\d %$", printed, re.M)
 
 

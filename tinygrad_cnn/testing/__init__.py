@@ -1,11 +1,22 @@
-"""Proof for backward rules: a gradient check, and Hypothesis strategies for what to check it on.
+"""Proof for backward rules: a gradient check, laws, and Hypothesis strategies for what to check them on.
 
-`gradcheck` needs NumPy only; `strategies` and `cases` need Hypothesis and are imported by name:
+`gradcheck` and `laws` need NumPy only.  `check_op`, which tries every law that applies, and `strategies` need
+Hypothesis and are loaded when they are asked for:
 
-    from tinygrad_cnn.testing import gradcheck
+    from tinygrad_cnn.testing import check_op, gradcheck
     from tinygrad_cnn.testing.strategies import arrays, conv_configs
 """
 
+from typing import Any as _Any
+
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
-__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
+__all__ = ["GradcheckError", "check_conv", "check_op", "check_pool", "gradcheck", "gradgradcheck"]
+
+
+def __getattr__(name: str) -> _Any:
+    if name in ("check_conv", "check_op", "check_pool"):
+        from . import check
+
+        return getattr(check, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
