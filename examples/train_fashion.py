@@ -271,7 +271,7 @@ def draw_pictures(run: Run, out: Path) -> None:
         hook.remove()
 
     tg.vision.training_curves(run.history, out / "curves.png")
-    tg.vision.filters(run.model.conv1.weight, out / "filters.png")
+    tg.vision.weights(run.model.conv1.weight, out / "filters.png")
     tg.vision.feature_maps(
         {f"relu({name}(conv{name[-1]}(...)))": values for name, values in maps.items()},
         out / "features.png",

@@ -17,9 +17,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+import tinygrad_cnn as tg
 from tinygrad_cnn.errors import ArgumentError, MissingToolError, ShapeError
-from tinygrad_cnn.vision import confusion_matrix, feature_maps, filters, mistakes, pictures, training_curves
+from tinygrad_cnn.vision import (
+    confusion_matrix,
+    contact_sheet,
+    feature_maps,
+    filters,
+    mistakes,
+    pictures,
+    training_curves,
+    weights,
+)
+from tinygrad_cnn.vision.sheet import _shown
 
 RNG = np.random.default_rng(0)
 HISTORY = [
@@ -42,7 +54,7 @@ def draw_all(folder: Path, kind: str) -> list[Path]:
     images = RNG.random((5, 28, 28))
     return [
         training_curves(HISTORY, folder / f"curves.{kind}"),
-        filters(RNG.normal(size=(6, 1, 5, 5)), folder / f"filters.{kind}"),
+        weights(RNG.normal(size=(6, 1, 5, 5)), folder / f"filters.{kind}"),
         feature_maps({"conv1": RNG.random((1, 6, 9, 9))}, folder / f"maps.{kind}", image=images[0]),
         confusion_matrix([[9, 1], [2, 8]], ["cat", "dog"], folder / f"matrix.{kind}"),
         mistakes(
@@ -166,14 +178,14 @@ def test_the_filters_of_any_convolution_can_be_laid_out(o, i, size):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (65, 1, 3, 3), (4, 3, 5, 2), (4, 20, 3, 3)])
 def test_filters_of_all_kinds(tmp_path, shape, as_text):
-    text = words(filters(RNG.normal(size=shape), tmp_path / "a.svg"))
+    text = words(weights(RNG.normal(size=shape), tmp_path / "a.svg"))
     assert f"{shape[0]} filters" in text
     cut = shape[0] > 64 or shape[1] > 16
     assert any(("the first" in t) == cut for t in text if "×" in t)
 
 
 def test_filters_that_are_all_zero(tmp_path):
-    assert filters(np.zeros((2, 1, 3, 3)), tmp_path / "a.png").exists()
+    assert weights(np.zeros((2, 1, 3, 3)), tmp_path / "a.png").exists()
 
 
 def test_feature_maps_name_layers_and_shapes(tmp_path, as_text):
@@ -187,7 +199,7 @@ def test_feature_maps_name_layers_and_shapes(tmp_path, as_text):
 @pytest.mark.parametrize(
     ("draw", "sentence"),
     [
-        (lambda path: filters(RNG.random((3, 3)), path), "filters: the weight has shape (3, 3)"),
+        (lambda path: weights(RNG.random((3, 3)), path), "weights: the weight has shape (3, 3)"),
         (lambda path: feature_maps(RNG.random((2, 3, 4, 4)), path), "got an array of shape (2, 3, 4, 4)"),
         (lambda path: feature_maps(RNG.random((4, 4)), path), "got an array of shape (4, 4)"),
         (
@@ -252,3 +264,37 @@ def test_mistakes_that_do_not_fit(tmp_path, labels, predictions, probabilities, 
         mistakes(
             RNG.random((2, 8, 8)), labels, predictions, probabilities, ["cat", "dog"], tmp_path / "a.png"
         )
+
+
+# --- contact sheets --------------------------------------------------------------------------------
+
+
+def test_the_sheet_names_its_filters(tmp_path, as_text):
+    said = words(contact_sheet(RNG.random((12, 10, 3)), tmp_path / "a.svg"))
+    assert [name for name in filters.bank() if name not in said] == []
+    assert "21 filters" in said
+    said = words(contact_sheet(tg.ones(1, 9, 9), tmp_path / "b.svg", {"mine": [[1, -1]]}, "convolution"))
+    assert {"1 filter", "convolution", "mine"} <= set(said)
+
+
+def test_what_the_sheet_shows():
+    colour = RNG.normal(size=(3, 4, 5))
+    np.testing.assert_array_equal(_shown(colour, filters.box()), np.clip(colour, 0, 1).transpose(1, 2, 0))
+    signed = _shown(colour, filters.sobel())
+    assert signed.shape == (4, 5)
+    np.testing.assert_array_equal(signed > 0.5, colour.mean(0) > 0)
+    np.testing.assert_array_equal(_shown(np.zeros((1, 4, 4)), filters.sobel()), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda p: contact_sheet(tg.ones(2, 3, 4, 4), p), ShapeError, "got shape (2, 3, 4, 4); give a"),
+        (lambda p: contact_sheet(Image.new("RGBA", (4, 4)), p), ShapeError, "a Pillow image of mode RGBA"),
+        (lambda p: contact_sheet(np.ones((4, 4)), p, []), ArgumentError, "contact_sheet: give one filter"),
+        (lambda p: contact_sheet(np.ones((4, 4)), p, ["x"]), ArgumentError, "there is no filter 'x'"),
+    ],
+)  # fmt: skip
+def test_a_sheet_that_cannot_be_made(tmp_path, call, error, sentence):
+    with pytest.raises(error, match=re.escape(sentence)):
+        call(tmp_path / "a.png")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     StrPath = str | os.PathLike[str]
 
-__all__ = ["confusion_matrix", "feature_maps", "filters", "learning_rates", "mistakes", "training_curves"]
+__all__ = ["confusion_matrix", "feature_maps", "learning_rates", "mistakes", "training_curves", "weights"]
 
 INK, MUTED, RULE = "#222222", "#6b6b6b", "#d9d9d9"
 # https://jfly.uni-koeln.de/color/: blue, vermilion, bluish green, purple, orange, sky blue
@@ -136,7 +136,7 @@ def learning_rates(rates: Any, losses: Any, path: StrPath, suggestion: float | N
     return _write(figure, path)
 
 
-def filters(weight: Any, path: StrPath, columns: int = 8) -> Path:
+def weights(weight: Any, path: StrPath, columns: int = 8) -> Path:
     """The filters of a convolution, as small images on one scale.
 
     One input channel: blue pulls down, red pushes up, white is zero.  Three channels are drawn as
@@ -151,13 +151,13 @@ def filters(weight: Any, path: StrPath, columns: int = 8) -> Path:
         ShapeError: the weight has not four axes.
 
     >>> import numpy as np
-    >>> filters(np.random.default_rng(0).normal(size=(6, 1, 5, 5)), "filters.png").name
-    'filters.png'
+    >>> weights(np.random.default_rng(0).normal(size=(6, 1, 5, 5)), "weights.png").name
+    'weights.png'
     """
     w = np.asarray(weight, np.float64)
     if w.ndim != 4 or 0 in w.shape:
         raise ShapeError(
-            f"filters: the weight has shape {w.shape}; expected (filters, channels, height, width)"
+            f"weights: the weight has shape {w.shape}; expected (filters, channels, height, width)"
         )
     o, i, height, width = w.shape
     limit = float(np.nanmax(np.abs(w))) or 1.0
