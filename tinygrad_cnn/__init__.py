@@ -95,7 +95,7 @@ from .tensor.text import set_printoptions
 
 if TYPE_CHECKING:
     from . import data, func, graph, linalg, models, optim, testing, training, utils, vision
-    from .graph import explain
+    from .graph import explain, summary
 
 __version__ = "0.1.0"
 
@@ -357,8 +357,8 @@ def __getattr__(name: str) -> Any:
     """Rooms that not every program enters are opened on the first visit, which keeps the import short."""
     if name in _ROOMS:
         return _import_module(f"{__name__}.{name}")
-    if name == "explain":
-        return _import_module(f"{__name__}.graph").explain
+    if name in ("explain", "summary"):
+        return getattr(_import_module(f"{__name__}.graph"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -677,6 +677,7 @@ __all__ = [
     "sub",
     "subtract",
     "sum",
+    "summary",
     "swapaxes",
     "swapdims",
     "t",

@@ -50,8 +50,8 @@ NAMESPACES = {
 # Compared elsewhere, or not to be compared: why -> namespace -> names.
 OTHERWISE: dict[str, dict[str, str]] = {
     "not PyTorch's": {
-        "": "Parameter __version__ conv_plans data errors expand explain graph models op testing training "
-        "vision",
+        "": "Parameter __version__ conv_plans data errors expand explain graph models op summary testing "
+        "training vision",
         "Tensor": "array node share writes",
         "data": "CIFAR10 CIFAR100 DatasetFolder FakeData FashionMNIST ImageFolder KMNIST MNIST WorkerInfo "
         "download read_idx transforms",

@@ -4,6 +4,7 @@
     graph.render(loss, "graph.svg")           the same, straight into a file
     graph.to_dot(loss, names={"loss": loss})  the text in Graphviz's language
     graph.explain(h, loss)                    one op: its formula, its rule's source, the numbers
+    graph.summary(model, (1, 1, 28, 28))      a table: shapes, parameters, multiply-adds, receptive fields
 
 `dot.py` and `explain.py` read the tape, `source.py` the sources; `render.py` runs Graphviz.
 """
@@ -12,6 +13,11 @@ from __future__ import annotations
 
 from .drawing import Drawing, draw, draw_call, render, to_dot
 from .explain import Explanation, explain
+from .layers import SummaryRow
+from .summary import Summary, summary
 from .watching import watched
 
-__all__ = ["Drawing", "Explanation", "draw", "draw_call", "explain", "render", "to_dot", "watched"]
+__all__ = [
+    "Drawing", "Explanation", "Summary", "SummaryRow", "draw", "draw_call", "explain", "render", "summary",
+    "to_dot", "watched",
+]  # fmt: skip

@@ -25,6 +25,7 @@ class _Last(threading.local):
 
     seconds = 0.0
     result: Any = None
+    shapes: tuple[Any, ...] = ()
 
 
 _last = _Last()
@@ -37,15 +38,16 @@ class WatchedNode(Node):
         seconds: of the op's forward.
         rule_seconds: of its rules, all calls together; 0 before backward.
         result: the array.
+        shapes: of the inputs, None for one that is left out.
     """
 
-    __slots__ = ("clock", "result", "seconds")
+    __slots__ = ("clock", "result", "seconds", "shapes")
 
     def __init__(self, op: Op, parents: Any, attrs: Any, plan: Any, *more: Any):
         clock = [0.0]  # not the node itself, which must die with its last tensor
         super().__init__(op, parents, attrs, plan.around(lambda rule, _: _timed(rule, clock)), *more)
         self.clock = clock
-        self.seconds, self.result = _last.seconds, np.asarray(_last.result)
+        self.seconds, self.result, self.shapes = _last.seconds, np.asarray(_last.result), _last.shapes
 
     @property
     def rule_seconds(self) -> float:
@@ -68,6 +70,7 @@ def _around(op: Op) -> Callable[..., Any]:
         start = perf_counter()
         out = op.function(*inputs, **attrs)
         _last.seconds, _last.result = perf_counter() - start, out
+        _last.shapes = tuple([None if x is None else np.shape(x) for x in inputs])
         return out
 
     return update_wrapper(forward, op.function)
