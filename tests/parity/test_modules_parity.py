@@ -272,10 +272,6 @@ OTHERWISE = {"Softmax", "Softmin", "LogSoftmax", "Sequential", "ModuleList", "Pa
 OTHERWISE |= {"DiceLoss", "FocalLoss", "GeneralizedDiceLoss", "JaccardLoss", "TverskyLoss"}  # not in PyTorch
 # Which swallow any arguments in PyTorch.
 OTHERWISE |= {"LogSigmoid", "Sigmoid", "Softmax2d", "Softsign", "Tanh", "Tanhshrink"}
-OTHERWISE |= {
-    "TransformerDecoderLayer",
-    "TransformerEncoderLayer",
-}  # whose default is a function, each its own
 OTHERWISE |= {"UninitializedBuffer"}  # `persistent` is said when it is registered
 
 
@@ -284,9 +280,9 @@ def classes() -> list[str]:
 
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:
-    """(name, default, kind), without what is left out on purpose."""
+    """(name, default, kind), without what is left out on purpose; a function as default by its name."""
     return [
-        (p.name, p.default, p.kind)
+        (p.name, p.default.__name__ if inspect.isroutine(p.default) else p.default, p.kind)
         for p in inspect.signature(function).parameters.values()
         if p.name not in LEFT_OUT
     ]
