@@ -1,298 +1,458 @@
-"""Break every backward rule in turn, and see whether the tests notice.
+"""Break every line of ops/, kernels/ and the engine in turn, and see whether the tests notice.
 
-    python tools/mutate.py                     # every rule of ops/: some minutes
-    python tools/mutate.py --only norm         # one family
-    python tools/mutate.py --only engine       # backward itself
+    python tools/mutate.py                       # everything: about an hour on two cores
+    python tools/mutate.py --only kernels/norm   # one file; ops, kernels/conv: a folder
+    python tools/mutate.py --sample 300 --seed 1 # some of all
+    python tools/mutate.py --resume              # go on, or look again at what survived
+    python tools/mutate.py --resume --write docs/mutation.md
 
-A mutant is the package with one expression of one rule, or of a helper that rules use, changed: a sign
-flipped, a term dropped, operands swapped, a factor doubled, a comparison turned, keepdim or an axis off by
-one.  Each lives in a process of its own (a fork, so not on Windows), where the changed file takes the place
-of the right one in memory; nothing is written.  All tests of ops and engine run until one fails, those of
-the op concerned first.  For control, every file also takes its own place unchanged: that must survive.
+What is broken, and how, stands in `mutants.py`.  All tests are collected once.  A first run of them, on files
+that say where they are, tells which tests reach what.  Then each mutant lives in a process of its own (a fork,
+so not on Windows), where the changed file takes the place of the right one in memory; nothing is written to
+the package.  Of the tests that reach the change those run first that noticed its neighbours, then the quick
+ones, with few examples of Hypothesis; who survives meets all examples.  A mutant that hangs is noticed.
 
-Prints a table, and the survivors with the reason why nobody can tell them apart from the right rule; exits
-with 1 if one has no reason.
+Prints a table, and the survivors with the reason why nobody can tell them apart from the right file
+(`survivors.toml`); exits with 1 if one has no reason.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import copy
+import functools
+import hashlib
 import importlib
+import itertools
+import json
 import os
+import pickle
+import random
 import signal
 import sys
+import time
+import tomllib
 import types
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from mutants import REACHED, Mutant, Source
+
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("tests/test_ops_gradients.py", "tests/test_ops_values.py", "tests/test_engine.py")
-PATIENCE = 600  # seconds for one mutant; one that takes longer is noticed
-ENGINE = {"_pull", "_contributions", "_hooked", "_fit", "_leading_to", "_seed", "backward", "grad"}
-
-#: "file: where: before -> after": why nobody can tell the difference.
-EQUIVALENT: dict[str, str] = {
-    "activation: prelu.vjp(w): values(x) > 0 -> values(x) >= 0": "x is 0 there, and so is g x",
-    **{
-        f"elementwise: {extreme}.vjp({x}): eq(x, y) -> eq(y, x)": "equality is symmetric"
-        for extreme in ("maximum", "minimum")
-        for x in "xy"
-    },
-    "elementwise: _pow_x: 0.0 -> 1.0": "differs in the mixed second derivative of 0**0, and there is none",
-    "reduce: mean.vjp(x): max(1, _count(x_shape, dim)) -> max(_count(x_shape, dim), 1)": "max is symmetric",
-    "reduce: _std_x: 1.0 -> 2.0": "the numerator is 0 there",
-}
+PACKAGE = ROOT / "tinygrad_cnn"
+KEPT = ROOT / ".mutation"  # what was found, and which tests reach what
+REASONS = Path(__file__).with_name("survivors.toml")
+TESTS = [
+    "test_ops_gradients", "test_ops_values", "test_engine", "test_function", "test_geometry", "test_graph",
+    "test_kernels_conv", "test_kernels_forms", "test_kernels_plans", "test_kernels_pool",
+    "test_kernels_resample", "test_kernels_runtime", "test_numpy", "test_errors", "test_module",
+    "test_doctests",
+]  # fmt: skip
+FEW, MOST = 10, 1_000_000  # examples of Hypothesis for each test
+BUDGETS = {FEW: 6.0, MOST: 60.0}  # seconds of computing for one mutant
 
 
-@dataclass(frozen=True)
-class Mutant:
-    file: Path  # below ROOT
-    where: str  # the rule or the helper
-    change: str
-    source: str  # of the whole file
-    ops: tuple[str, ...]  # whose checks should notice first
-
-    @property
-    def key(self) -> str:
-        return f"{self.file.stem}: {self.where}: {self.change}"
+def sources() -> list[Source]:
+    files = [*(PACKAGE / "ops").glob("*.py"), *(PACKAGE / "kernels").rglob("*.py"), PACKAGE / "engine.py"]
+    probes = itertools.count(1)
+    return [
+        Source(file, file.relative_to(PACKAGE).with_suffix("").as_posix(), probes)
+        for file in sorted(files)
+        if not file.stem.startswith("_")
+    ]
 
 
-# --- what to change ------------------------------------------------------------------------------------
-
-FLIPPED: dict[type, tuple[type, ...]] = {
-    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), ast.Div: (ast.Mult,),
-    ast.Pow: (ast.Mult,), ast.BitAnd: (ast.BitOr,), ast.BitOr: (ast.BitAnd,),
-    ast.Gt: (ast.LtE, ast.GtE), ast.Lt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Lt, ast.Gt), ast.LtE: (ast.Gt, ast.Lt), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
-    ast.And: (ast.Or,), ast.Or: (ast.And,),
-}  # fmt: skip
+# --- one file in the place of another --------------------------------------------------------------------
 
 
-def changes(node: ast.AST) -> Iterator[ast.AST]:
-    """Other nodes to put in the place of this one."""
-
-    def altered(**fields: object) -> ast.AST:
-        new = copy.copy(node)
-        for name, value in fields.items():
-            setattr(new, name, value)
-        return new
-
-    match node:
-        case ast.BinOp():
-            yield from (altered(op=flipped()) for flipped in FLIPPED.get(type(node.op), ()))
-            yield node.left
-            yield node.right
-        case ast.BoolOp():
-            yield from (altered(op=flipped()) for flipped in FLIPPED[type(node.op)])
-        case ast.UnaryOp():
-            yield node.operand
-        case ast.Compare(ops=[comparison]):
-            yield from (altered(ops=[flipped()]) for flipped in FLIPPED[type(comparison)])
-        case ast.Constant(value=bool()):
-            yield altered(value=not node.value)
-        case ast.Constant(value=int() | float()):
-            yield altered(
-                value=node.value * 2 if isinstance(node.value, float) and node.value else node.value + 1
-            )
-        case ast.Call(args=[first, second, *rest]) if not isinstance(first, ast.Starred):
-            yield altered(args=[second, first, *rest])
-        case ast.IfExp():
-            yield altered(body=node.orelse, orelse=node.body)
-        case ast.Lambda() | ast.Return() if body := getattr(node, "body", getattr(node, "value", None)):
-            if not isinstance(body, (ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp, ast.Compare)):
-                field = "body" if isinstance(node, ast.Lambda) else "value"
-                yield altered(**{field: ast.UnaryOp(ast.USub(), body)})
-        case ast.Continue():
-            yield ast.Pass()
-
-
-def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """The node and what is in it, except for messages, annotations, defaults, and zip(strict=True)."""
-    if isinstance(node, ast.keyword) and node.arg == "strict":
-        return
-    yield node
-    for name, value in ast.iter_fields(node):
-        if isinstance(node, ast.Raise) or (
-            name in ("annotation", "returns", "args") and isinstance(node, ast.FunctionDef)
-        ):
-            continue
-        if name == "args" and isinstance(node, ast.Lambda):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from inside(child)
-
-
-class Put(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST):
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self.new if node is self.old else self.generic_visit(node)
-
-
-# --- where -----------------------------------------------------------------------------------------------
-
-
-def names_in(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def rules(tree: ast.Module) -> Iterator[tuple[str, str, ast.AST]]:
-    """(op, label, lambda or name of a function) of every row given to .vjp(...)."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=op), attr="vjp"), keywords=rows):
-                yield from ((op, f"{op}.vjp({row.arg})", row.value) for row in rows)
-
-
-def targets(file: Path, tree: ast.Module) -> Iterator[tuple[str, ast.AST, tuple[str, ...]]]:
-    """(label, node, ops) of all that is to be broken in a file."""
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    if file.stem == "engine":
-        yield from ((name, function, ()) for name, function in functions.items() if name in ENGINE)
-        return
-    plain = {name: f for name, f in functions.items() if not f.decorator_list}
-    users: dict[str, list[str]] = {name: [] for name in plain}
-    for op, label, rule in rules(tree):
-        if isinstance(rule, ast.Lambda):
-            yield label, rule, (op,)
-        reached, open_ = set(), names_in(rule)
-        while open_:
-            name = open_.pop()
-            if name in plain and name not in reached:
-                reached.add(name)
-                open_ |= names_in(plain[name])
-        for name in reached:
-            users[name].append(op)
-    yield from ((name, plain[name], tuple(dict.fromkeys(ops))) for name, ops in users.items() if ops)
-
-
-def mutants(file: Path) -> Iterator[Mutant]:
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    seen = set()
-    for label, target, ops in targets(file, tree):
-        for node in inside(target):
-            for new in changes(node):
-                change = f"{short(node)} -> {short(new)}"
-                # Nodes are looked for by identity, so the tree is changed, printed and changed back.
-                changed = ast.unparse(Put(node, new).visit(tree))
-                Put(new, node).visit(tree)
-                if changed not in seen:
-                    seen.add(changed)
-                    yield Mutant(file, label, change, changed, ops)
-
-
-def short(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 70 else text[:67] + "..."
-
-
-# --- run -----------------------------------------------------------------------------------------------
-
-
-def take_over(mutant: Mutant) -> None:
-    """Let the changed file replace the right one, in everything that has been imported from it."""
-    from tinygrad_cnn.op import Op
-
-    module = importlib.import_module(".".join(mutant.file.with_suffix("").parts))
+def take_over(module: types.ModuleType, code: Any) -> None:
+    """Run other code of a module; all who have imported something from it find it changed."""
     before = dict(vars(module))
-    exec(compile(mutant.source, str(mutant.file), "exec"), vars(module))
+    exec(code, vars(module))
     for name, old in before.items():
+        if name.startswith("__"):
+            continue
         new = vars(module)[name]
-        if isinstance(old, Op) and old.__module__ == module.__name__:
-            old.forward, old.rows = new.forward, new.rows
-            old.plans.clear()
-        elif isinstance(old, types.FunctionType) and old.__module__ == module.__name__:
-            old.__code__ = new.__code__
-        vars(module)[name] = old
+        if isinstance(new, (int, float, str, tuple, np.ndarray)):
+            for other in list(sys.modules.values()):
+                if getattr(other, "__name__", "").startswith("tinygrad_cnn") and (
+                    vars(other).get(name) is old and new is not old
+                ):
+                    vars(other)[name] = new
+        elif new is not old:
+            become(old, new)
+            vars(module)[name] = old
     # Rules of other files and the registry know the old ops, which now behave like the new ones.
-    vars(sys.modules["tinygrad_cnn.op"])["registry"].update(
-        {op.name: op for op in before.values() if isinstance(op, Op)}
-    )
+    ops = {op.name: op for op in before.values() if type(op).__name__ == "Op"}
+    vars(sys.modules["tinygrad_cnn.op"])["registry"].update(ops)
+    for cached in caches():
+        cached.cache_clear()
 
 
-class Nearest:
-    """For pytest: what tests the broken op comes first, so that most mutants are noticed within seconds."""
+def become(old: Any, new: Any) -> None:
+    """Let an object behave as another of its kind; what holds state only (a lock) stays as it is."""
+    if type(old).__name__ == "Op":
+        vars(old).update(vars(new))
+    elif isinstance(old, types.FunctionType):
+        old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
+        if hasattr(old, "__wrapped__"):
+            become(old.__wrapped__, new.__wrapped__)
+    elif isinstance(old, functools.partial):
+        old.__setstate__(new.__reduce__()[2])
+    elif isinstance(old, dict):
+        old.clear()
+        old.update(new)
+    elif isinstance(old, type):
+        for name, part in vars(new).items():
+            if name in vars(old):
+                become(vars(old)[name], part)
+    else:
+        for inner in ("__wrapped__", "__func__", "func", "fget"):  # of caches, classmethods, properties
+            if isinstance(getattr(old, inner, None), types.FunctionType):
+                become(getattr(old, inner), getattr(new, inner))
+                break
 
-    def __init__(self, ops: tuple[str, ...]):
-        self.ops = ops
 
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        def far(item: Any) -> bool:
-            return getattr(item, "callspec", None) is None or item.callspec.params.get("name") not in self.ops
-
-        items.sort(key=far)
+@functools.cache
+def caches() -> list[Any]:
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith("tinygrad_cnn")]
+    return [x for m in modules for x in vars(m).values() if isinstance(x, functools._lru_cache_wrapper)]
 
 
-def survives(mutant: Mutant) -> bool:
-    """To be called in a process of its own, which it spoils."""
-    import pytest
+# --- the tests -------------------------------------------------------------------------------------------
 
+
+class Tests:
+    """All tests, collected; and which of them reach what, in how many seconds."""
+
+    def __init__(self, items: Sequence[Any], files: list[Source]):
+        self.items = {item.nodeid: item for item in items}
+        self.seconds: dict[str, float] = {}
+        self.reaching: dict[int, set[str]] = {}
+        self.watch(files)
+
+    def watch(self, files: list[Source]) -> None:
+        """Run those of which nothing is known yet, or whose file has changed."""
+        shared = [*PACKAGE.rglob("*.py"), ROOT / "tests/conftest.py", ROOT / "tests/windows.py"]
+        package = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(shared))).digest()
+        kept, known = KEPT / "reached.pickle", {}
+        if kept.exists():
+            known = pickle.loads(kept.read_bytes())
+        marks = {path: hashlib.sha256(package + path.read_bytes()).digest() for path in self.paths()}
+        new = [item for item in self.items.values() if known.get(item.nodeid, (None,))[0] != marks[item.path]]
+        if new:
+            print(f"running {len(new)} tests to see what they reach", flush=True)
+            pid = os.fork()
+            if not pid:
+                silent()
+                known |= reached_by(new, files, marks)
+                kept.write_bytes(pickle.dumps(known))
+                os._exit(0)
+            if os.waitpid(pid, 0)[1]:
+                raise SystemExit("the tests broke off")
+            known = pickle.loads(kept.read_bytes())
+        for name in list(self.items):
+            _, passed, seconds, probes = known[name]
+            if passed is None:
+                print(f"fails without any mutant, and is left out: {name}")
+            if not passed:
+                del self.items[name]
+                continue
+            self.seconds[name] = seconds
+            for probe in probes:
+                self.reaching.setdefault(probe, set()).add(name)
+
+    def paths(self) -> set[Path]:
+        return {item.path for item in self.items.values()}
+
+    def of(self, mutant: Mutant, noticed: dict[str, Counter[str]]) -> list[str]:
+        """Those that reach a mutant, the promising ones first."""
+        here, near = noticed[f"{mutant.source.label}: {mutant.where}"], noticed[mutant.source.label]
+        names = set().union(*(self.reaching.get(probe, ()) for probe in mutant.probes))
+        stem = mutant.source.label.replace("/", "_")
+
+        def promise(name: str) -> tuple[float, bool, float]:
+            own = f"test_{stem}" in name or (stem.startswith("kernels") and "test_kernels" in name)
+            return (
+                -(3 * here[name] + near[name]) / (self.seconds[name] + 0.02),
+                not own,
+                self.seconds[name],
+            )
+
+        return sorted(names, key=promise)
+
+
+def reached_by(items: list[Any], files: list[Source], marks: dict[Path, bytes]) -> dict[str, Any]:
+    """{test: (mark, passed, seconds, probes)}; passed is False if it is skipped, None if it fails."""
+    reached: set[int] = set()
+    for source in files:
+        module = importlib.import_module(source.module)
+        vars(module)[REACHED] = reached.add
+        take_over(module, source.with_probes())
+    known = {}
+    for item, following in itertools.zip_longest(items, items[1:]):
+        reached.clear()
+        start = time.process_time()
+        outcome = run(item, following, MOST)
+        known[item.nodeid] = marks[item.path], outcome, time.process_time() - start, sorted(reached)
+    return known
+
+
+def run(item: Any, following: Any, examples: int) -> bool | None:
+    """Whether a test passes (False: it is skipped; None: it fails), with so many examples at most."""
+    from _pytest.runner import runtestprotocol
+    from hypothesis import HealthCheck, Phase, settings
+
+    test = getattr(item, "obj", None)
+    known = getattr(test, "_hypothesis_internal_use_settings", None)
+    if known is not None:  # nobody wants to see the smallest example, and the machine may be busy
+        test._hypothesis_internal_use_settings = settings(  # type: ignore[union-attr]
+            known,
+            max_examples=min(known.max_examples, examples),
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            database=None,
+        )
+    reports = runtestprotocol(item, nextitem=following, log=False)
+    return None if any(r.failed for r in reports) else not any(r.skipped for r in reports)
+
+
+def silent() -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+
+
+# --- mutants ---------------------------------------------------------------------------------------------
+
+
+def live(mutant: Mutant, names: list[str], tests: Tests, examples: int, out: int) -> int:
+    """To be called in a process of its own, which it spoils: 0 if the mutant survives.
+
+    Writes the number of each test before it begins: the last one is who noticed.
+    """
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (6 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    silent()
+    signal.setitimer(signal.ITIMER_PROF, 20)
     try:
-        take_over(mutant)
+        take_over(importlib.import_module(mutant.source.module), mutant.code())
     except Exception:
-        return False
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain"]
-    return pytest.main([*options, *TESTS], plugins=[Nearest(mutant.ops)]) == 0
+        return 1
+    started = time.process_time()
+    for number, name in enumerate(names):
+        if time.process_time() - started > BUDGETS[examples]:
+            break
+        os.write(out, f"{number} ".encode())
+        usual = tests.seconds[name]
+        signal.setitimer(signal.ITIMER_PROF, 3 + 10 * usual)  # of computing: one that hangs is noticed
+        signal.setitimer(signal.ITIMER_REAL, 60 + 60 * usual)  # and so is one that waits for ever
+        if run(tests.items[name], None, examples) is None:
+            return 1
+    return 0
 
 
-def start(mutant: Mutant) -> int:
-    """Fork; the child's exit status is 0 if the mutant survives."""
+def start(*arguments: Any) -> tuple[int, int]:
+    """Fork; (process, what it writes)."""
+    reads, writes = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(writes)
+        return pid, reads
+    status = 1
     try:
-        signal.alarm(PATIENCE)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        status = 0 if survives(mutant) else 1
-    except BaseException:
-        status = 1
-    os._exit(status)
+        status = live(*arguments, writes)
+    finally:
+        os._exit(status)
+    raise AssertionError
 
 
-def run(made: list[Mutant], processes: int) -> list[Mutant]:
-    """The survivors."""
-    waiting, running, survivors = list(reversed(made)), dict[int, Mutant](), []
+def end(status: int) -> str:
+    """How a process ended, if not by itself."""
+    if not os.WIFSIGNALED(status):
+        return ""
+    return " (hung)" if os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM) else " (crashed)"
+
+
+def examine(
+    made: list[Mutant], tests: Tests, examples: int, processes: int, note: Callable[[Mutant, str], None]
+) -> None:
+    """Let each mutant live, and note who noticed: a test, "import", or "" for nobody."""
+    noticed: dict[str, Counter[str]] = {}
+    for m in made:
+        noticed[m.source.label] = Counter()
+        noticed[f"{m.source.label}: {m.where}"] = Counter()
+    waiting, running, began, done = made[::-1], dict[int, Any](), time.time(), 0
     while waiting or running:
         while waiting and len(running) < processes:
             mutant = waiting.pop()
-            running[start(mutant)] = mutant
+            names = tests.of(mutant, noticed)
+            pid, out = start(mutant, names, tests, examples)
+            running[pid] = mutant, names, out
         pid, status = os.wait()
-        mutant = running.pop(pid)
-        if status == 0:
-            survivors.append(mutant)
-            if mutant.change:
-                print(f"survived: {mutant.key}", flush=True)
-        done = len(made) - len(waiting) - len(running)
-        if sys.stderr.isatty():
-            print(f"\r{done}/{len(made)} ", end="", file=sys.stderr, flush=True)
-    return sorted(survivors, key=made.index)
+        mutant, names, out = running.pop(pid)
+        with os.fdopen(out) as written:
+            numbers = written.read().split()
+        by = "" if status == 0 else names[int(numbers[-1])] if numbers else "import"
+        if by in tests.items:
+            noticed[mutant.source.label][by] += 1
+            noticed[f"{mutant.source.label}: {mutant.where}"][by] += 1
+        done += 1
+        note(mutant, by + end(status))
+        if done % 100 == 0:
+            print(f"{done}/{len(made)}, {(time.time() - began) / done:.2f} s each", flush=True)
+
+
+# --- what is reported --------------------------------------------------------------------------------------
+
+
+class Reasons:
+    """Why some cannot be noticed: [[reason]] tables, each with the keys of mutants; "*" ends a beginning."""
+
+    def __init__(self) -> None:
+        self.whole: dict[str, str] = {}
+        self.beginnings: dict[str, str] = {}
+        for table in tomllib.loads(REASONS.read_text(encoding="utf-8"))["reason"]:
+            for key in table["mutants"]:
+                kind = self.beginnings if key.endswith("*") else self.whole
+                kind[key.removesuffix("*")] = table["why"]
+
+    def of(self, mutant: Mutant) -> str | None:
+        if mutant.key in self.whole:
+            return self.whole[mutant.key]
+        return next((why for key, why in self.beginnings.items() if mutant.key.startswith(key)), None)
+
+
+def rate(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def table(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> list[str]:
+    """Per file: how many, noticed, not noticed with a reason and without, not yet looked at."""
+    rows = [("file", "mutants", "noticed", "", "explained", "not explained")]
+    labels = list(dict.fromkeys(m.source.label for m in made))
+    for label in [*labels, "all"]:
+        looked = [m for m in made if m.key in by and label in ("all", m.source.label)]
+        noticed = sum(bool(by[m.key]) for m in looked)
+        told = sum(not by[m.key] and reasons.of(m) is not None for m in looked)
+        row = len(looked), noticed, rate(noticed, len(looked)), told, len(looked) - noticed - told
+        rows.append((label, *map(str, row)))
+    return ["| " + " | ".join(row) + " |" for row in [rows[0], ("---", *5 * ["---:"]), *rows[1:]]]
+
+
+def page(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> str:
+    """docs/mutation.md"""
+    looked = [m for m in made if m.key in by]
+    groups: dict[str, list[str]] = {}
+    for mutant in looked:
+        if not by[mutant.key]:
+            groups.setdefault(reasons.of(mutant) or "NOT EXPLAINED", []).append(mutant.key)
+    able = [m for m in looked if by[m.key] or reasons.of(m) is None]
+    noticed = sum(bool(by[m.key]) for m in looked)
+    lines = [
+        "# Mutation testing",
+        "",
+        "Who tests the tests?  `python tools/mutate.py` breaks every line of `ops/`, `kernels/` and the engine, "
+        "one at a time: a sign flipped, a term dropped, operands swapped, a number off by one, a comparison "
+        "turned, a condition negated, a loop one short, a statement left out.  Of such a *mutant* some test "
+        "has to take notice.  This page was written by "
+        "`python tools/mutate.py --resume --write docs/mutation.md`.",
+        "",
+        f"Of {len(looked)} mutants {noticed} are noticed ({rate(noticed, len(looked))}); of the {len(able)} that "
+        f"can be told from the right program {rate(noticed, len(able))}.",
+        "",
+        *table(made, by, reasons),
+        "",
+        "## Who survives, and why",
+        "",
+    ]
+    for why, keys in sorted(groups.items(), key=lambda group: -len(group[1])):
+        lines += [f"**{len(keys)}: {why}**", "", "```text", *keys, "```", ""]
+    return "\n".join(lines)
+
+
+# --- all together ----------------------------------------------------------------------------------------
+
+
+class Loop:
+    """For pytest: what to do with the collected tests."""
+
+    def __init__(self, options: argparse.Namespace, files: list[Source], made: list[Mutant]):
+        self.options, self.files, self.made = options, files, made
+        self.unexplained = -1
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        import gc
+
+        tests, reasons, results = Tests(session.items, self.files), Reasons(), KEPT / "results.jsonl"
+        by: dict[str, str] = {}
+        if self.options.resume and results.exists():
+            by = {found["mutant"]: found["by"] for found in map(json.loads, results.open(encoding="utf-8"))}
+        else:
+            results.unlink(missing_ok=True)
+        gc.collect()
+        gc.freeze()
+
+        with results.open("a", encoding="utf-8") as file:
+
+            def note(mutant: Mutant, who: str) -> None:
+                by[mutant.key] = who
+                print(json.dumps({"mutant": mutant.key, "by": who}), file=file, flush=True)
+                if not who and reasons.of(mutant) is None:
+                    print(f"survived: {mutant.key}", flush=True)
+
+            controls: dict[str, str] = {}
+            examine([s.control() for s in self.files], tests, FEW, self.options.processes,
+                    lambda mutant, who: controls.update({mutant.source.label: who}))
+            for label, who in controls.items():
+                if who:
+                    print(f"{label}: {who} fails without any mutant")
+            for examples in (FEW, MOST):
+                alive = [m for m in self.made if not by.get(m.key)]
+                if examples == MOST or self.options.resume:
+                    alive = [m for m in alive if m.key not in by or reasons.of(m) is None]
+                if examples == FEW and self.options.resume:
+                    alive = [m for m in alive if m.key not in by]
+                if alive and not (examples == MOST and self.options.quick):
+                    print(f"{len(alive)} mutants, {examples} examples", flush=True)
+                    examine(alive, tests, examples, self.options.processes, note)
+
+        print("\n".join(table(self.made, by, reasons)))
+        left = [m for m in self.made if not by.get(m.key) and reasons.of(m) is None]
+        print(*(f"NOT EXPLAINED, a test is missing: {m.key}" for m in left), sep="\n")
+        if self.options.write:
+            Path(self.options.write).write_text(page(self.made, by, reasons), encoding="utf-8")
+        self.unexplained = len(left)
+        return True
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", help="families to break, such as norm,reduce; engine for backward itself")
+    parser.add_argument("--only", help="files or folders, such as ops/norm,kernels/conv,engine")
+    parser.add_argument("--sample", type=int, help="so many mutants, chosen at random")
+    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--resume", action="store_true", help="keep what was found the last time")
+    parser.add_argument("--quick", action="store_true", help="few examples only")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
+    parser.add_argument("--write", help="the page to write the results to")
     options = parser.parse_args(argv)
 
-    package = Path("tinygrad_cnn")
-    files = sorted(f.relative_to(ROOT) for f in (ROOT / package / "ops").glob("[!_]*.py"))
-    if options.only:
-        wanted = options.only.split(",")
-        files = [f for f in [*files, package / "engine.py"] if f.stem in wanted]
-    made = [mutant for file in files for mutant in mutants(file)]
+    files = sources()
+    wanted = options.only.split(",") if options.only else [""]
+    chosen = [s for s in files if any(f"{s.label}/".startswith(f"{w}/" if w else "") for w in wanted)]
+    made = [mutant for source in chosen for mutant in source.mutants()]
+    if options.sample:
+        made = random.Random(options.seed).sample(made, min(options.sample, len(made)))
     if options.list:
         print(*(m.key for m in made), f"{len(made)} mutants", sep="\n")
         return 0
@@ -301,27 +461,12 @@ def main(argv: list[str] | None = None) -> int:
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     sys.dont_write_bytecode = True
     os.environ |= {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    for name in ("pytest", "tinygrad_cnn", "tinygrad_cnn.testing.cases"):
-        importlib.import_module(name)  # here once, rather than in every child
-    controls = [
-        Mutant(f, "control", "", ast.unparse(ast.parse((ROOT / f).read_text("utf-8"))), ()) for f in files
-    ]
-    if len(run(controls, options.processes)) < len(files):
-        print("the tests fail without any mutant")
-        return 2
-
-    survivors = run(made, options.processes)
-    total, left = Counter(m.file.stem for m in made), Counter(m.file.stem for m in survivors)
-    print(f"{'file':14}{'mutants':>8}{'killed':>8}{'survived':>10}")
-    for name in [*total, "all"]:
-        n, alive = (len(made), len(survivors)) if name == "all" else (total[name], left[name])
-        print(f"{name:14}{n:8}{n - alive:8}{alive:10}")
-    unexplained = 0
-    for mutant in survivors:
-        reason = EQUIVALENT.get(mutant.key)
-        unexplained += reason is None
-        print(f"\n{mutant.key}\n    {reason or 'NOT EXPLAINED: a test is missing'}")
-    return 1 if unexplained else 0
+    KEPT.mkdir(exist_ok=True)
+    loop = Loop(options, files, made)
+    quiet = ["-qq", "-s", "--no-header", "--assert=plain", "--tb=native"]
+    plugins = [f"-pno:{name}" for name in ("cacheprovider", "faulthandler", "xdist", "randomly")]
+    status = pytest.main([*quiet, *plugins, *(f"tests/{name}.py" for name in TESTS)], plugins=[loop])
+    return status or min(1, abs(loop.unexplained))
 
 
 if __name__ == "__main__":
