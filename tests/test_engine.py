@@ -248,6 +248,14 @@ def test_the_incoming_gradient_takes_the_dtype_of_the_tensor():
         assert x.grad.dtype == np.float32
 
 
+def test_the_incoming_gradient_may_be_an_array():
+    x = leaf(1.0, 2.0)
+    (x * x).backward(np.array([1.0, 10.0]))
+    equal(x.grad, [2.0, 40.0])
+    with pytest.raises(DtypeError, match="the gradient is a str; pass a Tensor"):
+        (x * x).backward("ones")
+
+
 def test_a_single_element_of_any_shape_is_a_scalar():
     x = leaf(2.0)
     (x * x).reshape(1, 1).backward()
@@ -301,6 +309,42 @@ def test_integers_do_not_join_the_graph():
 # --- grad ----------------------------------------------------------------------------------------------
 
 
+def test_errors_name_who_was_called():
+    x, alone = leaf(1.0, 2.0), tg.ones(1)
+    for call, said in [
+        (lambda: autograd.backward((x * x).sum(), inputs=[alone]), "backward: tensor 0"),
+        (lambda: autograd.grad((x * x).sum(), [x, alone]), "grad: tensor 1"),
+        (lambda: autograd.grad(x * x, x), "grad: the gradient of a non-scalar"),
+        (lambda: (x * x).backward(), "backward: the gradient of a non-scalar"),
+    ]:
+        with pytest.raises(GraphError, match=f"^{said}"):
+            call()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_backward_leaves_the_modes_and_numpys_settings_alone(fails):
+    x = leaf(0.0)
+    y = x.log() * 2.0
+    with np.errstate(divide="raise", under="print"):
+        before = np.geterr(), np.getbufsize()
+        y.sum().backward()
+        if fails:
+            with pytest.raises(GraphError, match="a second time"):
+                y.sum().backward()
+        assert (np.geterr(), np.getbufsize()) == before
+    assert tg.is_grad_enabled()
+
+
+def test_grad_leaves_what_it_does_not_need_for_later():
+    x = leaf(2.0)
+    y = x.exp()
+    autograd.grad((y * 3.0).sum(), y)
+    y.sum().backward()
+    equal(x.grad, np.exp(np.float32([2.0])))
+    again = (y * 3.0).sum()
+    equal(autograd.grad(again, y)[0], [3.0])  # though what exp saved is gone
+
+
 def test_grad_leaves_every_grad_alone():
     x = leaf(1.0, 2.0)
     (dx,) = autograd.grad((x * x).sum(), x)
@@ -322,6 +366,9 @@ def test_grad_of_an_unused_input():
     x, unused = leaf(1.0), leaf(1.0)
     with pytest.raises(GraphError, match=r"input 1 \(1,\) was not used"):
         autograd.grad((x * 2).sum(), [x, unused])
+    with pytest.raises(GraphError, match="was not used"):
+        autograd.grad((x * 2).sum(), [x, unused], allow_unused=False)
+    equal(autograd.grad((x * 2).sum(), x, allow_unused=False)[0], [2.0])
     dx, nothing = autograd.grad((x * 2).sum(), [x, unused], allow_unused=True)
     equal(dx, [2.0])
     assert nothing is None
@@ -703,6 +750,45 @@ def test_a_gradient_that_a_rule_had_already_is_copied(own_registry):
     equal(x, [1.0, 2.0])
 
 
+def test_what_a_hook_was_given_is_not_the_kept_gradient():
+    x, seen = leaf(1.0, 2.0), []
+    x.register_hook(seen.append)
+    (x * 2.0).sum().backward()
+    x.grad.zero_()
+    equal(seen[0], [2.0, 2.0])
+
+
+def test_a_kept_gradient_can_be_written_even_where_a_rule_has_broadcast_it():
+    x = leaf(1.0)
+    x.mean().backward()
+    x.grad.zero_()
+    equal(x.grad, [0.0])
+
+
+def test_the_incoming_gradient_of_a_leaf_is_not_kept():
+    x, incoming = leaf(1.0, 2.0), tg.tensor([3.0, 4.0])
+    x.backward(incoming)
+    x.grad.zero_()
+    equal(incoming, [3.0, 4.0])
+
+
+def test_a_gradient_lies_in_memory_of_its_own(own_registry):
+    held, whole = np.full(2, 7, np.float32), np.zeros(100, np.float32)
+
+    @op
+    def same(x):
+        return x.copy()
+
+    same.on_arrays = True
+    for rule in (lambda g: held[:], lambda g: held.reshape(1, 2)[0], lambda g: np.append(whole, g)[100:]):
+        same.vjp(x=rule)
+        x = leaf(1.0, 2.0)
+        same(x).sum().backward()
+        x.grad.zero_()
+        assert x.grad.array.base is None or x.grad.array.base.size == 2
+    assert held.tolist() == [7, 7]
+
+
 def test_an_earlier_gradient_is_not_changed_by_the_next_backward():
     x = leaf(1.0)
     (x * 2.0).sum().backward()
@@ -766,6 +852,36 @@ def test_a_rule_of_the_wrong_shape_is_named(own_registry):
     assert any(
         "while pulling a gradient back through <total at step" in note for note in caught.value.__notes__
     )
+
+
+def test_of_several_inputs_the_one_with_the_wrong_rule_is_named(own_registry):
+    @op
+    def joined(x, y):
+        return x + y.sum()
+
+    joined.vjp(x=lambda g: g, y=lambda g: g)
+    with pytest.raises(GraphError, match="rule of y in joined"):
+        joined(leaf(1.0), leaf(1.0, 2.0)).sum().backward()
+
+    @op
+    def added(*xs):
+        return xs[0] + xs[1].sum()
+
+    added.vjp(lambda g: (g, g))
+    with pytest.raises(GraphError, match="rule of xs in added"):
+        added(leaf(1.0), leaf(1.0, 2.0)).sum().backward()
+
+
+def test_a_joint_rule_may_leave_inputs_out(own_registry):
+    @op
+    def scaled(x, y, z):
+        return x * y * z
+
+    scaled.vjp(lambda g, x, y, z: (None, g * x * z, g * x * y))
+    x, y = leaf(2.0), leaf(3.0)
+    scaled(x, y, 5.0).sum().backward()
+    assert x.grad is None
+    equal(y.grad, [10.0])
 
 
 def test_equal_dtypes_need_not_be_one_object():

@@ -117,7 +117,10 @@ class Source:
 
     def readers(self, target: ast.AST) -> frozenset[int]:
         """The probes of what reads a constant."""
-        names, found = names_in(target), set()
+        names, found = names_in(target), set[int]()
+        for node in self.tree.body:  # and of constants made of it
+            if isinstance(node, ast.Assign) and names & names_in(node.value):
+                names |= names_in(node.targets[0])
         for node in ast.walk(self.tree):
             if isinstance(node, FUNCTIONS) and names & names_in(node):
                 found.add((node if isinstance(node, ast.Lambda) else node.body[0]).probe)  # type: ignore[union-attr]
@@ -179,6 +182,8 @@ def inside(
     if hasattr(node, "probe"):
         probes = frozenset({node.probe})
     yield place, node, probes
+    if ast.unparse(node) == "-1" and isinstance(place[0], ast.Call):  # -2 means the same to reshape
+        return
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "targets", "target", "handlers", "decorator_list"):
             if field == "handlers":
@@ -249,8 +254,12 @@ FLIPPED: dict[type, tuple[type, ...]] = {
     ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
     ast.And: (ast.Or,), ast.Or: (ast.And,),
 }  # fmt: skip
+PLURAL = ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp, ast.Compare, ast.Constant  # have no sign
 OTHERS = {"min": "max", "maximum": "minimum", "all": "any", "floor": "ceil", "zeros_like": "ones_like"}
-SYMMETRIC = {"maximum", "minimum", "max", "min", "add", "multiply", "eq", "array_equal", "result_type", "promote_types"}
+SYMMETRIC = {  # in their first two arguments
+    "add", "array_equal", "eq", "max", "maximum", "min", "minimum", "multiply", "promote_types", "result_type",
+    "swapaxes",
+}  # fmt: skip
 OTHERS |= {other: name for name, other in OTHERS.items()}
 
 
@@ -288,7 +297,8 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Constant(value=str()) if node.value and " " not in node.value:  # else it is a text
             yield altered(value="")
         case ast.Call(func=called, args=[first, second, *rest]) if not isinstance(first, ast.Starred):
-            if getattr(called, "attr", getattr(called, "id", "")) not in SYMMETRIC or rest:
+            name = getattr(called, "attr", getattr(called, "id", ""))
+            if name not in SYMMETRIC and ast.unparse(first) != ast.unparse(second):
                 yield altered(args=[second, first, *rest])
         case ast.IfExp():
             yield altered(body=node.orelse, orelse=node.body)
@@ -301,8 +311,10 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
         case ast.With():
             yield ast.If(ast.Constant(True), node.body, [])
         case ast.Lambda() | ast.Return() if body := getattr(node, "body", getattr(node, "value", None)):
-            if not isinstance(body, (ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp, ast.Compare)):
-                field = "body" if isinstance(node, ast.Lambda) else "value"
+            field = "body" if isinstance(node, ast.Lambda) else "value"
+            if isinstance(body, ast.BoolOp):
+                yield altered(**{field: ast.UnaryOp(ast.Not(), body)})
+            elif not isinstance(body, PLURAL):
                 yield altered(**{field: ast.UnaryOp(ast.USub(), body)})
         case ast.Name(id=name) if name in OTHERS:
             yield altered(id=OTHERS[name])
