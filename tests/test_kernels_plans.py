@@ -320,6 +320,46 @@ def test_the_first_plan_that_fits_is_chosen():
     assert chosen(stride=2) == "columns"
 
 
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "options"),
+    [
+        # of one pixel, but with a border: pointwise would not know where the windows lie
+        ((2, 4, 5, 6), (3, 4, 1, 1), {"padding": (0, 1)}),
+        ((2, 4, 5, 6), (3, 4, 1, 1), {"padding": (1, 0)}),
+        ((2, 4, 5, 6), (4, 2, 1, 1), {"groups": 2}),
+        ((2, 4, 5, 6), (3, 4, 1, 2), {}),
+        # a filter to each channel, but not two axes, more filters, or strides
+        ((2, 4, 9), (4, 1, 3), {"groups": 4}),
+        ((2, 4, 5, 6, 3), (4, 1, 3, 3, 3), {"groups": 4}),
+        ((2, 4, 5, 6), (8, 1, 3, 3), {"groups": 4}),
+        ((2, 4, 5, 6), (4, 2, 3, 3), {"groups": 2}),
+        ((2, 4, 5, 6), (4, 1, 3, 3), {"groups": 4, "stride": (1, 2)}),
+        ((0, 4, 5, 6), (4, 1, 3, 3), {"groups": 4}),
+        # 3x3, but with strides, gaps, groups, a wide border on one side, or few channels
+        ((64, 32, 8, 8), (32, 32, 3, 3), {"stride": (1, 2)}),
+        ((64, 32, 8, 8), (32, 32, 3, 3), {"dilation": (1, 2)}),
+        ((64, 48, 8, 8), (48, 24, 3, 3), {"groups": 2}),
+        ((64, 32, 8, 8), (32, 32, 3, 3), {"padding": ((0, 3), (0, 0))}),
+        ((64, 32, 8, 8), (32, 32, 3, 3), {"padding": ((0, 0), (3, 0))}),
+        ((64, 32, 8, 8), (23, 32, 3, 3), {}),
+        ((64, 23, 8, 8), (32, 23, 3, 3), {}),
+    ],
+)
+def test_what_no_other_plan_fits_is_for_columns(x_shape, w_shape, options):
+    geom = conv_geometry(x_shape, w_shape, **options)
+    rng = np.random.default_rng(0)
+    x, w = (whole_numbers(rng, shape, np.float32) for shape in (x_shape, w_shape))
+    y = whole_numbers(rng, (x_shape[0], w_shape[0], *geom.out), np.float32)
+    full = {name: getattr(geom, name) for name in ("stride", "padding", "dilation", "groups")}
+    assert conv.plan_for(geom, x_shape[0], x.dtype) == "columns"
+    for result, expected in zip(
+        (conv.forward(x, w, geom), conv.input_grad(y, w, geom), conv.weight_grad(y, x, geom)),
+        by_taps(x, w, y, full),
+        strict=True,
+    ):
+        assert_array_equal(result, expected)
+
+
 def test_plans_hold_inside_a_with_and_nest():
     with conv.conv_plans("columns"):
         assert chosen() == chosen(w_shape=(32, 32, 1, 1)) == "columns"
