@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn import autograd
+from tinygrad_cnn import autograd, engine
 from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError
 from tinygrad_cnn.op import op, registry
 from tinygrad_cnn.tape import walk
@@ -366,6 +366,8 @@ def test_grad_of_an_unused_input():
     x, unused = leaf(1.0), leaf(1.0)
     with pytest.raises(GraphError, match=r"input 1 \(1,\) was not used"):
         autograd.grad((x * 2).sum(), [x, unused])
+    with pytest.raises(GraphError, match=r"input 0 \(1,\) was not used"):
+        autograd.grad((x * 2).sum(), [unused, x])
     with pytest.raises(GraphError, match="was not used"):
         autograd.grad((x * 2).sum(), [x, unused], allow_unused=False)
     equal(autograd.grad((x * 2).sum(), x, allow_unused=False)[0], [2.0])
@@ -802,6 +804,42 @@ def test_gradients_of_a_layout_have_the_shape_of_the_input():
     x = tg.from_numpy(np.asfortranarray(np.ones((2, 3), np.float32))).requires_grad_()
     (x * 2.0).sum().backward()
     assert x.grad.shape == (2, 3) and x.grad.dtype == np.float32
+
+
+def test_what_one_node_makes_of_a_gradient(own_registry):
+    @op
+    def scaled(x, y, z):
+        return x * y * z
+
+    scaled.vjp(lambda g, x, y, z: (None, g * x * z, g * x * y))
+    g, x, y = np.array([1, 10], np.float32), leaf(2.0, 3.0), leaf(4.0, 5.0)
+    for out, expected in [
+        (x * y, {0: [4, 50], 1: [2, 30]}),
+        (x * 3.0, {0: [3, 30]}),
+        (y.detach() * x, {1: [4, 50]}),
+        (scaled(x, y, 1.0), {1: [2, 30]}),
+        (x * tg.ones(2, dtype=tg.float64), {0: [1, 10]}),
+    ]:
+        with np.errstate(divide="raise"):
+            for _ in range(2):  # the node keeps what it has saved
+                parts = engine.pulled_through(out.node, g.astype(out.dtype))
+                assert {index: part.tolist() for index, part in parts} == expected
+                assert all(type(part) is np.ndarray and part.dtype == np.float32 for _, part in parts)
+            assert np.geterr()["divide"] == "raise"
+    assert x.grad is None and tg.is_grad_enabled()
+
+
+def test_a_look_at_gradients_leaves_the_graph_as_it_is():
+    x = leaf(1.0, 2.0)
+    y = x * x
+    out = (y * 3.0).sum()
+    found = engine.gradients_at([out], {y.node, x.node})
+    assert {node.name: g.tolist() for node, g in found.items()} == {y.node.name: [3, 3], x.node.name: [6, 12]}
+    assert x.grad is None
+    out.backward()
+    equal(x.grad, [6.0, 12.0])
+    with pytest.raises(GraphError, match=r"^graph: the gradient of a non-scalar"):
+        engine.gradients_at([y], {x.node})
 
 
 # --- copies --------------------------------------------------------------------------------------------

@@ -73,7 +73,11 @@ def test_winograd(case, rng, orders, thresholds):
     geom = conv_geometry(x_shape, w_shape, **options)
     x, w, y = map(laid_out, normal_numbers(rng, x_shape[0], geom), orders)
     with moved(thresholds):
-        results = winograd.forward(x, w, geom), winograd.input_grad(y, w, geom), winograd.weight_grad(y, x, geom)
+        results = (
+            winograd.forward(x, w, geom),
+            winograd.input_grad(y, w, geom),
+            winograd.weight_grad(y, x, geom),
+        )
     for result, expected in zip(results, by_taps(x, w, y, options), strict=True):
         assert_nearly_equal(result, expected)
 
@@ -139,7 +143,9 @@ def test_matrix_products(shape, leading, rng, dtype, thresholds):
     c, out = whole_numbers(rng, (*leading, m, n), dtype), np.full((*leading, m, n), np.nan, dtype)
     with moved(thresholds):
         assert_array_equal(one_and_three(products.matmul, a, b), a @ b)
-        assert_array_equal(one_and_three(products.matmul, a, b[(0,) * len(leading)]), a @ b[(0,) * len(leading)])
+        assert_array_equal(
+            one_and_three(products.matmul, a, b[(0,) * len(leading)]), a @ b[(0,) * len(leading)]
+        )
         products.times(a, b, out)
         assert_array_equal(out, a @ b)
         assert_array_equal(products.times_transposed(c, b), c @ b.swapaxes(-1, -2))

@@ -85,7 +85,11 @@ class Source:
         found, keys = [], Counter[str]()
         for where, target, place, probes in self.targets():
             for at, node, reached in inside(target, place, probes):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and not isinstance(target, FUNCTIONS):
+                if (
+                    isinstance(node, ast.Constant)
+                    and isinstance(node.value, str)
+                    and not isinstance(target, FUNCTIONS)
+                ):
                     continue  # a name or a text
                 for new in changes(node):
                     change = told(at, node, new)
@@ -175,7 +179,9 @@ def inside(
     node: ast.AST, place: Any, probes: frozenset[int]
 ) -> Iterator[tuple[Any, ast.AST, frozenset[int]]]:
     """The node and what is in it, each with its place and the probes next to it."""
-    if isinstance(node, (ast.JoinedStr, ast.Raise)) or (isinstance(node, ast.keyword) and node.arg == "strict"):
+    if isinstance(node, (ast.JoinedStr, ast.Raise)) or (
+        isinstance(node, ast.keyword) and node.arg == "strict"
+    ):
         if isinstance(node, ast.Raise):
             yield place, node, frozenset({node.probe})  # type: ignore[attr-defined]
         return
@@ -306,7 +312,10 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
             yield altered(test=ast.UnaryOp(ast.Not(), node.test))
         case ast.For():
             whole = ast.List([ast.Starred(node.iter, ast.Load())], ast.Load())
-            for bounds in (ast.Slice(ast.Constant(1)), ast.Slice(None, ast.UnaryOp(ast.USub(), ast.Constant(1)))):
+            for bounds in (
+                ast.Slice(ast.Constant(1)),
+                ast.Slice(None, ast.UnaryOp(ast.USub(), ast.Constant(1))),
+            ):
                 yield altered(iter=ast.Subscript(whole, bounds, ast.Load()))
         case ast.With():
             yield ast.If(ast.Constant(True), node.body, [])
@@ -325,5 +334,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Expr() | ast.Raise() | ast.Continue() | ast.Break():
             yield ast.Pass()
-        case ast.Assign(targets=[target]) if not isinstance(target, ast.Name) or target.id in names_in(node.value):
+        case ast.Assign(targets=[target]) if not isinstance(target, ast.Name) or target.id in names_in(
+            node.value
+        ):
             yield ast.Pass()

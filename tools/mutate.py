@@ -39,6 +39,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis import HealthCheck, Phase, settings
 from mutants import REACHED, Mutant, Source
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,14 +48,15 @@ PACKAGE = ROOT / "tinygrad_cnn"
 KEPT = ROOT / ".mutation"  # what was found, and which tests reach what
 REASONS = Path(__file__).with_name("survivors.toml")
 TESTS = [
-    "test_ops_gradients", "test_ops_values", "test_engine", "test_function", "test_geometry", "test_graph",
-    "test_kernels_conv", "test_kernels_forms", "test_kernels_plans", "test_kernels_pool",
-    "test_kernels_resample", "test_kernels_runtime", "test_kernels_thresholds", "test_numpy", "test_errors", "test_module",
-    "test_doctests",
+    "test_anomaly", "test_doctests", "test_engine", "test_errors", "test_explain", "test_function", "test_geometry",
+    "test_graph", "test_graph_views", "test_kernels_conv", "test_kernels_forms", "test_kernels_plans",
+    "test_kernels_pool", "test_kernels_resample", "test_kernels_runtime", "test_kernels_thresholds", "test_module",
+    "test_numpy", "test_ops_gradients", "test_ops_values", "test_programs", "test_three_ways",
 ]  # fmt: skip
 SURVIVES, NOTICED, FAULT = 0, 1, 2  # how a process ends; the last is a fault of this file
 FEW, MOST = 10, 1_000_000  # examples of Hypothesis for each test
-BUDGETS = {FEW: 2.0, MOST: 20.0}  # seconds of computing for one mutant
+PHASES = Phase.explicit, Phase.generate  # nobody wants to see the smallest example
+BUDGETS = {FEW: 1.5, MOST: 10.0}  # seconds of computing for one mutant
 HOPELESS = 0.3  # for one of which the reason is known why it survives
 
 
@@ -99,7 +102,11 @@ def become(old: Any, new: Any) -> None:
     if type(old).__name__ == "Op":
         vars(old).update(vars(new))
     elif isinstance(old, types.FunctionType):
-        old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
+        old.__code__, old.__defaults__, old.__kwdefaults__ = (
+            new.__code__,
+            new.__defaults__,
+            new.__kwdefaults__,
+        )
         if hasattr(old, "__wrapped__"):
             become(old.__wrapped__, new.__wrapped__)
     elif isinstance(old, functools.partial):
@@ -205,16 +212,13 @@ def reached_by(items: list[Any], files: list[Source], marks: dict[Path, bytes]) 
 
 def run(item: Any, following: Any, examples: int) -> bool | None:
     """Whether a test passes (False: it is skipped; None: it fails), with so many examples at most."""
-    from _pytest.runner import runtestprotocol
-    from hypothesis import HealthCheck, Phase, settings
-
     test = getattr(item, "obj", None)
     known = getattr(test, "_hypothesis_internal_use_settings", None)
-    if known is not None:  # nobody wants to see the smallest example, and the machine may be busy
+    if known is not None:  # the machine may be busy
         test._hypothesis_internal_use_settings = settings(  # type: ignore[union-attr]
             known,
             max_examples=min(known.max_examples, examples),
-            phases=[Phase.explicit, Phase.generate],
+            phases=PHASES,
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=False,
             database=None,
@@ -235,9 +239,7 @@ def silent() -> None:
 # --- mutants ---------------------------------------------------------------------------------------------
 
 
-def live(
-    mutant: Mutant, names: list[str], tests: Tests, examples: int, budget: float, out: int
-) -> int:
+def live(mutant: Mutant, names: list[str], tests: Tests, examples: int, budget: float, out: int) -> int:
     """To be called in a process of its own, which it spoils: 0 if the mutant survives.
 
     Writes the number of each test before it begins: the last one is who noticed.
@@ -248,6 +250,11 @@ def live(
     limit = pages * resource.getpagesize() + (6 << 30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
     silent()
+    plain = settings(
+        settings.default, phases=PHASES, max_examples=min(examples, settings.default.max_examples)
+    )
+    settings.register_profile("mutant", plain)
+    settings.load_profile("mutant")
     signal.setitimer(signal.ITIMER_PROF, 20)
     try:
         take_over(importlib.import_module(mutant.source.module), mutant.code())
@@ -411,7 +418,10 @@ class Loop:
         tests, reasons, results = Tests(session.items, self.files), Reasons(), KEPT / "results.jsonl"
         by: dict[str, str] = {}
         if self.options.resume and results.exists():
-            by = {found["mutant"]: found["by"] for found in map(json.loads, results.read_text("utf-8").splitlines())}
+            by = {
+                found["mutant"]: found["by"]
+                for found in map(json.loads, results.read_text("utf-8").splitlines())
+            }
         else:
             results.unlink(missing_ok=True)
         gc.collect()
@@ -439,7 +449,11 @@ class Loop:
                 alive = [
                     m
                     for i, mutant in enumerate(alive)
-                    for m in ([mutant] if i % 100 and mutant.source is alive[i - 1].source else [mutant.source.control(), mutant])
+                    for m in (
+                        [mutant]
+                        if i % 100 and mutant.source is alive[i - 1].source
+                        else [mutant.source.control(), mutant]
+                    )
                 ]
                 if alive and not (examples == MOST and self.options.quick):
                     print(f"{len(alive)} mutants, {examples} examples", flush=True)
@@ -484,7 +498,14 @@ def main(argv: list[str] | None = None) -> int:
     os.environ |= {"HYPOTHESIS_PROFILE": "ci", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     KEPT.mkdir(exist_ok=True)
     loop = Loop(options, files, made)
-    quiet = ["-qq", "-s", "--no-header", "--assert=plain", "--tb=native", "-knot spawn"]  # which knows no mutant
+    quiet = [
+        "-qq",
+        "-s",
+        "--no-header",
+        "--assert=plain",
+        "--tb=native",
+        "-knot spawn",
+    ]  # which knows no mutant
     plugins = [f"-pno:{name}" for name in ("cacheprovider", "faulthandler", "xdist", "randomly")]
     status = pytest.main([*quiet, *plugins, *(f"tests/{name}.py" for name in TESTS)], plugins=[loop])
     return status or min(1, abs(loop.unexplained))
