@@ -261,10 +261,10 @@ FLIPPED: dict[type, tuple[type, ...]] = {
     ast.And: (ast.Or,), ast.Or: (ast.And,),
 }  # fmt: skip
 PLURAL = ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp, ast.Compare, ast.Constant  # have no sign
-OTHERS = {"min": "max", "maximum": "minimum", "all": "any", "floor": "ceil", "zeros_like": "ones_like"}
+OTHERS = {"all": "any", "floor": "ceil", "maximum": "minimum", "min": "max", "zeros_like": "ones_like"}
 SYMMETRIC = {  # in their first two arguments
-    "add", "array_equal", "eq", "max", "maximum", "min", "minimum", "multiply", "promote_types", "result_type",
-    "swapaxes",
+    "add", "array_equal", "eq", "max", "maximum", "min", "minimum", "multiply", "promote_types",
+    "result_type", "swapaxes",
 }  # fmt: skip
 OTHERS |= {other: name for name, other in OTHERS.items()}
 

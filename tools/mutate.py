@@ -6,11 +6,12 @@
     python tools/mutate.py --resume              # go on, or look again at what survived
     python tools/mutate.py --resume --write docs/mutation.md
 
-What is broken, and how, stands in `mutants.py`.  All tests are collected once.  A first run of them, on files
-that say where they are, tells which tests reach what.  Then each mutant lives in a process of its own (a fork,
-so not on Windows), where the changed file takes the place of the right one in memory; nothing is written to
-the package.  Of the tests that reach the change those run first that noticed its neighbours, then the quick
-ones, with few examples of Hypothesis; who survives meets all examples.  A mutant that hangs is noticed.
+What is broken, and how, stands in `mutants.py`.  All tests are collected once.  A first run of them, on
+files that say where they are, tells which tests reach what.  Then each mutant lives in a process of its own
+(a fork, so not on Windows), where the changed file takes the place of the right one in memory; nothing is
+written to the package.  Of the tests that reach the change those run first that noticed its neighbours, then
+the quick ones, with few examples of Hypothesis; who survives meets all examples.  A mutant that hangs is
+noticed.  For control, every file also takes its own place unchanged, now and then: that must survive.
 
 Prints a table, and the survivors with the reason why nobody can tell them apart from the right file
 (`survivors.toml`); exits with 1 if one has no reason.
@@ -33,7 +34,7 @@ import time
 import tomllib
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,11 @@ PACKAGE = ROOT / "tinygrad_cnn"
 KEPT = ROOT / ".mutation"  # what was found, and which tests reach what
 REASONS = Path(__file__).with_name("survivors.toml")
 TESTS = [
-    "test_anomaly", "test_doctests", "test_engine", "test_errors", "test_explain", "test_function", "test_geometry",
-    "test_graph", "test_graph_views", "test_kernels_conv", "test_kernels_forms", "test_kernels_plans",
-    "test_kernels_pool", "test_kernels_resample", "test_kernels_runtime", "test_kernels_thresholds", "test_module",
-    "test_numpy", "test_ops_gradients", "test_ops_values", "test_programs", "test_three_ways",
+    "test_anomaly", "test_doctests", "test_engine", "test_errors", "test_explain", "test_function",
+    "test_geometry", "test_graph", "test_graph_views", "test_kernels_conv", "test_kernels_forms",
+    "test_kernels_plans", "test_kernels_pool", "test_kernels_resample", "test_kernels_runtime",
+    "test_kernels_thresholds", "test_module", "test_numpy", "test_ops_gradients", "test_ops_values",
+    "test_programs", "test_three_ways",
 ]  # fmt: skip
 SURVIVES, NOTICED, FAULT = 0, 1, 2  # how a process ends; the last is a fault of this file
 FEW, MOST = 10, 1_000_000  # examples of Hypothesis for each test
@@ -163,16 +165,19 @@ class Tests:
             if os.waitpid(pid, 0)[1]:
                 raise SystemExit("the tests broke off")
             known = pickle.loads(kept.read_bytes())
+        left_out = []
         for name in list(self.items):
             _, passed, seconds, probes = known[name]
             if passed is None:
-                print(f"fails without any mutant, and is left out: {name}")
+                left_out.append(name)
             if not passed:
                 del self.items[name]
                 continue
             self.seconds[name] = seconds
             for probe in probes:
                 self.reaching.setdefault(probe, set()).add(name)
+        if left_out:  # such as those that read the sources, or wait for the smallest example
+            print(f"{len(left_out)} tests fail without any mutant and are left out: {left_out[0]} ...")
 
     def paths(self) -> set[Path]:
         return {item.path for item in self.items.values()}
@@ -383,14 +388,14 @@ def page(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> str:
     lines = [
         "# Mutation testing",
         "",
-        "Who tests the tests?  `python tools/mutate.py` breaks every line of `ops/`, `kernels/` and the engine, "
-        "one at a time: a sign flipped, a term dropped, operands swapped, a number off by one, a comparison "
-        "turned, a condition negated, a loop one short, a statement left out.  Of such a *mutant* some test "
-        "has to take notice.  This page was written by "
+        "Who tests the tests?  `python tools/mutate.py` breaks `ops/`, `kernels/` and the engine in one",
+        "place after another: a sign flipped, a term dropped, operands swapped, a number off by one, a",
+        "comparison turned, a condition negated, a loop one short, a statement left out.  Of such a *mutant*",
+        "some test has to take notice.  This page was written by",
         "`python tools/mutate.py --resume --write docs/mutation.md`.",
         "",
-        f"Of {len(looked)} mutants {noticed} are noticed ({rate(noticed, len(looked))}); of the {len(able)} that "
-        f"can be told from the right program {rate(noticed, len(able))}.",
+        f"Of {len(looked)} mutants {noticed} are noticed ({rate(noticed, len(looked))}); of the {len(able)}",
+        f"that can be told from the right program {rate(noticed, len(able))}.",
         "",
         *table(made, by, reasons),
         "",
