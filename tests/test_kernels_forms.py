@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from windows import LAYOUTS, dtypes, generators, laid_out, layouts, whole_numbers
 
 from tinygrad_cnn.geometry import pool_geometry
-from tinygrad_cnn.kernels import elementwise, memory, norm, pool, products, runtime
+from tinygrad_cnn.kernels import elementwise, memory, norm, pool, products, remember, runtime
 from tinygrad_cnn.kernels.remember import remembered
 
 LARGE = (16, 20, 64, 65)  # more than a million: threads share it
@@ -285,6 +285,69 @@ def test_threads_share_a_large_matrix_product(shape):
 
 
 # --- what is remembered ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remembering(monkeypatch):
+    """Nothing is remembered yet; (negative, the list of what it was called with)."""
+    monkeypatch.setattr(remember, "_entries", {})
+    made = []
+
+    def negative(w):
+        made.append(w)
+        return -w
+
+    return negative, made
+
+
+def test_what_does_not_change_is_made_twice_and_no_more(remembering):
+    negative, made = remembering
+    a, b = np.ones((10, 100)), np.full((10, 100), 2.0)
+    for _ in range(4):
+        for w in (a, b):
+            assert_array_equal(remembered(negative, w), -w)
+    assert len(made) == 4
+    a[0, 0] = 1 / 3  # one of the few numbers that are looked at first
+    for _ in range(4):
+        assert_array_equal(remembered(negative, a), -a)
+    assert len(made) == 6
+    a[0, 1] = 6  # another
+    assert_array_equal(remembered(negative, a), -a)
+    assert_array_equal(remembered(negative, a), -a)
+    assert len(made) == 7
+    assert remembered(negative, a) is remembered(negative, a)
+
+
+def test_what_changes_all_the_time_is_not_kept(remembering):
+    negative, made = remembering
+    w = np.zeros(8)
+    for n in range(5):
+        w[:] = n
+        assert_array_equal(remembered(negative, w), -w)
+    assert len(made) == 5
+    assert [entry.size for entry in remember._entries.values()] == [0]
+
+
+@pytest.mark.parametrize(("name", "limit"), [("CAP", 2 * 2 * 80), ("MOST", 2)])
+def test_no_more_is_kept_than_is_allowed_and_the_oldest_goes_first(remembering, monkeypatch, name, limit):
+    negative, made = remembering
+    monkeypatch.setattr(remember, name, limit)
+    a, b, c = (np.full(10, float(n)) for n in range(3))  # of 80 bytes, as what is made of them
+    for w in (a, b, c):
+        for _ in range(2):
+            remembered(negative, w)
+    assert [entry.size for entry in remember._entries.values()] == [160, 160]
+    assert len(made) == 6
+    remembered(negative, c), remembered(negative, b)
+    assert len(made) == 6
+    b[:] = 7  # kept anew, so that c is the oldest now
+    for w in (b, b, a, a):
+        remembered(negative, w)
+    assert len(made) == 10
+    remembered(negative, b), remembered(negative, a)
+    assert len(made) == 10
+    remembered(negative, c)
+    assert len(made) == 11
 
 
 @given(st.integers(1, 300), st.lists(st.integers(0, 299), max_size=6), generators, st.sampled_from([1, 2]))
