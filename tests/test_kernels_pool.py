@@ -152,3 +152,14 @@ def test_results_keep_the_memory_order_of_their_input():
     geom = pool_geometry(x.shape, 2)
     for result in (pool.max_forward(x, geom), pool.window_sum(x, geom)):
         assert np.moveaxis(result, 1, -1).flags.c_contiguous
+
+
+def test_a_large_image_is_not_cut_where_windows_overlap():
+    """One channel with the batch innermost: rows lie outermost in memory, and results are as large as images."""
+    x = np.moveaxis(np.random.default_rng(0).standard_normal((1, 600, 600, 2)).astype(np.float32), -1, 0)
+    geom = pool_geometry(x.shape, 3, 1, 1)
+    plain = np.ascontiguousarray(x)
+    out = pool.max_forward(x, geom)
+    assert_array_equal(out, pool.max_forward(plain, geom))
+    assert_array_equal(pool.max_grad(x, x, out, geom), pool.max_grad(plain, plain, out, geom))
+    assert_array_equal(pool.winners(x, out, geom), pool.winners(plain, out, geom))

@@ -21,17 +21,19 @@ except ImportError:  # pragma: no cover - another NumPy
     clip = np.clip
 
 
-def in_parts(loop: Callable[..., Any], *arrays: np.ndarray, passes: int = 1) -> None:
+def in_parts(
+    loop: Callable[..., Any], *arrays: np.ndarray, passes: int = 1, common: int | None = None
+) -> None:
     """Call `loop`, which passes over the arrays so often; large ones part by part, shared among threads.
 
-    They have all axes in common, or the first two, and are cut along the one that lies outermost in memory.
+    They are cut along the axis that lies outermost in memory, of all or of the first `common` ones: where a
+    result depends on its neighbours, only images and channels are apart.
     """
     first = max(arrays, key=lambda array: array.size)
     if first.size * passes < LARGE or first.ndim < 2:
         loop(*arrays)
         return
-    common = first.ndim if all(array.shape == first.shape for array in arrays) else 2
-    axis = max(range(common), key=lambda i: abs(first.strides[i]) * (first.shape[i] > 1))
+    axis = max(range(common or first.ndim), key=lambda i: abs(first.strides[i]) * (first.shape[i] > 1))
     if first.shape[axis] < 2 or abs(first.strides[axis]) == first.itemsize:
         loop(*arrays)
         return

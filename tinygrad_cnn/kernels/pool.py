@@ -66,7 +66,7 @@ def _axis_by_axis(
             _along(axis, n, combine, start, x, y, taps[axis - 2])
             x = y
 
-    in_parts(loop, x, result, passes=2)
+    in_parts(loop, x, result, passes=2, common=2)
     return result
 
 
@@ -109,7 +109,7 @@ def max_grad(y: np.ndarray, x: np.ndarray, out: np.ndarray, geom: PoolGeometry) 
             else:
                 dx[pixels] += won.view(y.dtype)
 
-    in_parts(loop, dx, x, y, out, passes=len(geom.taps))
+    in_parts(loop, dx, x, y, out, passes=len(geom.taps), common=2)
     return dx
 
 
@@ -124,7 +124,7 @@ def winners(x: np.ndarray, out: np.ndarray, geom: PoolGeometry) -> np.ndarray:
             won = (x[pixels] == out[windows]).view(np.uint8)
             np.maximum(part, won * score.dtype.type(count - tap), out=part)
 
-    in_parts(loop, x, out, score, passes=len(geom.taps))
+    in_parts(loop, x, out, score, passes=len(geom.taps), common=2)
     taps = count - score
     if not score.all():  # NaN equals nothing
         for tap, (windows, pixels) in enumerate(geom.taps):
@@ -142,7 +142,7 @@ def scatter(y: np.ndarray, taps: np.ndarray, geom: PoolGeometry) -> np.ndarray:
         for tap, (windows, pixels) in enumerate(geom.taps):
             x[pixels] += np.multiply(y[windows].view(bits), taps[windows] == tap).view(y.dtype)
 
-    in_parts(loop, x, y, taps, passes=len(geom.taps))
+    in_parts(loop, x, y, taps, passes=len(geom.taps), common=2)
     return x
 
 
