@@ -155,7 +155,7 @@ def test_results_keep_the_memory_order_of_their_input():
 
 
 def test_a_large_image_is_not_cut_where_windows_overlap():
-    """One channel with the batch innermost: rows lie outermost in memory, and results are as large as images."""
+    """One channel with the batch innermost: rows lie outermost, and results are as large as images."""
     x = np.moveaxis(np.random.default_rng(0).standard_normal((1, 600, 600, 2)).astype(np.float32), -1, 0)
     geom = pool_geometry(x.shape, 3, 1, 1)
     plain = np.ascontiguousarray(x)

@@ -159,6 +159,7 @@ class Tests:
             pid = os.fork()
             if not pid:
                 silent()
+                no_shrinking(MOST)
                 known |= reached_by(new, files, marks)
                 kept.write_bytes(pickle.dumps(known))
                 os._exit(0)
@@ -233,6 +234,12 @@ def run(item: Any, following: Any, examples: int) -> bool | None:
     if failed:
         run.said = failed[0].longreprtext[-300:]  # type: ignore[attr-defined]
     return None if failed else not any(report.skipped for report in reports)
+
+
+def no_shrinking(examples: int) -> None:
+    most = min(examples, settings.default.max_examples)
+    settings.register_profile("mutant", settings(settings.default, phases=PHASES, max_examples=most))
+    settings.load_profile("mutant")
 
 
 def silent() -> None:
