@@ -52,7 +52,7 @@ LAYERS: dict[str, dict[str, str]] = {
         "utils": "data, checkpoints",
         "graph": "the tape, drawn",
         "serialization": "save, load",
-        "vision": "pictures of a training",
+        "vision": "pictures, filters, looking inside",
         "testing": "proofs for your ops",
         "models": "ResNet and others, known by name",
         "training": "fit, stop, go on",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..data.photos import photo
 from . import filters
+from .heat import heat_maps, overlay
+from .inside import grad_cam, guided_backprop, occlusion, saliency
 from .pictures import confusion_matrix, feature_maps, learning_rates, mistakes, training_curves, weights
 from .sheet import contact_sheet
 
@@ -12,9 +14,15 @@ __all__ = [
     "contact_sheet",
     "feature_maps",
     "filters",
+    "grad_cam",
+    "guided_backprop",
+    "heat_maps",
     "learning_rates",
     "mistakes",
+    "occlusion",
+    "overlay",
     "photo",
+    "saliency",
     "training_curves",
     "weights",
 ]
