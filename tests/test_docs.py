@@ -4,6 +4,7 @@ A page is one session, from its first block to its last, in an empty folder:
 - a ```python block is run; what it prints is compared with the ```text block that follows it at once, if one
   does; if it raises, the last line of that ```text block is the error;
 - a block with `>>>` prompts is checked as a doctest;
+- a block may be set in, as in an answer that is folded away;
 - a line `--8<-- "file"` or `--8<-- "file:region"` stands for that part of the file, as on the site.
 """
 
@@ -14,6 +15,7 @@ import doctest
 import io
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -21,7 +23,7 @@ from docs import gen_index, gen_ops
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
+FENCE = re.compile(r"^(?P<inset> *)```(?P<kind>[\w-]*)[^\n]*\n(?P<text>.*?)^(?P=inset)```[ \t]*$", re.M | re.S)
 SNIPPET = re.compile(r'^--8<-- "([^":]+)(?::([\w-]+))?"$', re.M)
 
 
@@ -42,11 +44,12 @@ def blocks(page: str) -> list[tuple[int, str, str | None]]:
     found = list(FENCE.finditer(page))
     result = []
     for i, block in enumerate(found):
-        if block[1] in ("python", "pycon", "py"):
+        if block["kind"] in ("python", "pycon", "py"):
             after = found[i + 1] if i + 1 < len(found) else None
-            follows = after and after[1] == "text" and not page[block.end() : after.start()].strip()
+            follows = after and after["kind"] == "text" and not page[block.end() : after.start()].strip()
             line = page.count("\n", 0, block.start()) + 2
-            result.append((line, SNIPPET.sub(snippet, block[2]), after[2] if follows else None))
+            code = SNIPPET.sub(snippet, dedent(block["text"]))
+            result.append((line, code, dedent(after["text"]) if after and follows else None))
     return result
 
 
@@ -105,6 +108,7 @@ def test_a_page_is_one_session(run):
     run("```python\nprint('a  b')\n```\n\n```text\na b\n```\n")
     run("```python\nprint(1)\n1 / 0\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n")
     run("```bash\nexit 1\n```\n")
+    run('??? note "Answer"\n    ```python\n    for x in 1, 2:\n        print(x)\n    ```\n\n    ```text\n    1\n    2\n    ```\n')
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,7 @@ def test_a_page_is_one_session(run):
         "```python\n1 / 0\n```\n",
         "```python\n1 / 0\n```\n```text\nZeroDivisionError: no\n```\n",
         "```python\nprint(1)\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n",
+        '??? note "Answer"\n    ```python\n    print(1)\n    ```\n    ```text\n    2\n    ```\n',
         '```python\n--8<-- "pyproject.toml:nowhere"\n```\n',
     ],
 )
