@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from ..data.photos import photo
 from . import filters
+from .animation import animate_conv
+from .canvas import Animation
 from .heat import heat_maps, overlay
 from .inside import grad_cam, guided_backprop, occlusion, saliency
 from .pictures import confusion_matrix, feature_maps, learning_rates, mistakes, training_curves, weights
 from .sheet import contact_sheet
 
 __all__ = [
+    "Animation",
+    "animate_conv",
     "confusion_matrix",
     "contact_sheet",
     "feature_maps",
