@@ -15,7 +15,7 @@ import doctest
 import io
 import re
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 
@@ -23,7 +23,9 @@ from docs import gen_index, gen_ops
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^(?P<inset> *)```(?P<kind>[\w-]*)[^\n]*\n(?P<text>.*?)^(?P=inset)```[ \t]*$", re.M | re.S)
+FENCE = re.compile(
+    r"^(?P<inset> *)```(?P<kind>[\w-]*)[^\n]*\n(?P<text>.*?)^(?P=inset)```[ \t]*$", re.M | re.S
+)
 SNIPPET = re.compile(r'^--8<-- "([^":]+)(?::([\w-]+))?"$', re.M)
 
 
@@ -108,7 +110,8 @@ def test_a_page_is_one_session(run):
     run("```python\nprint('a  b')\n```\n\n```text\na b\n```\n")
     run("```python\nprint(1)\n1 / 0\n```\n```text\n1\nZeroDivisionError: division by zero\n```\n")
     run("```bash\nexit 1\n```\n")
-    run('??? note "Answer"\n    ```python\n    for x in 1, 2:\n        print(x)\n    ```\n\n    ```text\n    1\n    2\n    ```\n')
+    inset = "```python\nfor x in 1, 2:\n    print(x)\n```\n\n```text\n1\n2\n```\n"
+    run('??? note "Answer"\n' + indent(inset, "    "))
 
 
 @pytest.mark.parametrize(
