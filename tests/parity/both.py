@@ -82,23 +82,31 @@ def agree(
         terms: how many numbers at most are added up; without it, all of an array.
     """
 
-    def compared(mine: Library, wanted: Library, check: Callable[..., None]) -> None:
+    def compared(
+        arrays: Sequence[np.ndarray], mine: Library, wanted: Library, check: Callable[..., None]
+    ) -> None:
         _compare(partial(call, **options), arrays, args, (mine, wanted), order, terms, check)
 
     try:
-        compared((tg, ours), (torch, theirs), same)
+        compared(arrays, (tg, ours), (torch, theirs), same)
     except AssertionError:
-        if not any(a.dtype == np.float32 for a in arrays):
+        if not any(a.dtype.kind == "f" for a in arrays):
             raise
         # Where large terms cancel, neither library is near: as far as PyTorch in float32 is from PyTorch in
-        # float64, and a few times that, they may be apart as well.
-        slack: dict[str, float] = {}
+        # float64, and a few times that, they may be apart as well; in float64, as many of its smaller units.
+        coarse = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays]
+        units: dict[str, float] = {}
 
         def note(double: Any, single: Any, _: int, what: str) -> None:
-            slack[what] = max(slack.get(what, 0.0), 4 * _distance(double, single))
+            far = _distance(double, single) / np.finfo(np.float32).eps
+            units[what] = max(units.get(what, 0.0), 4 * far)
 
-        compared((torch, in_double), (torch, theirs), note)
-        compared((tg, ours), (torch, theirs), lambda *checked: same(*checked, slack[checked[-1]]))
+        def check(mine: Any, wanted: Any, terms: int, what: str) -> None:
+            kind = numpy(wanted).dtype
+            same(mine, wanted, terms, what, units.get(what, 0.0) * np.finfo(kind).eps if kind.kind == "f" else 0.0)
+
+        compared(coarse, (torch, in_double), (torch, theirs), note)
+        compared(arrays, (tg, ours), (torch, theirs), check)
 
 
 Library = tuple[Any, Callable[..., Any]]
