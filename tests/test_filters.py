@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tinygrad_cnn as tg
+from docs.figures import make_filters
 from tinygrad_cnn import vision
 from tinygrad_cnn.errors import ArgumentError, DtypeError, MissingToolError, ShapeError
 from tinygrad_cnn.testing import gradcheck
@@ -316,3 +317,32 @@ def test_without_pillow_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(MissingToolError, match="photo: needs Pillow; install it"):
         vision.photo()
+
+
+# --- the figures of the chapter --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", make_filters.drawings())
+def test_a_figure_is_what_its_script_draws(name):
+    committed = (make_filters.HERE / f"{name}.svg").read_text(encoding="utf-8")
+    assert committed == make_filters.drawings()[name].svg(), "run: python docs/figures/make_filters.py"
+
+
+@pytest.mark.parametrize(("word", "p"), [("valid", 0), ("same", 1), ("full", 2)])
+def test_uses_are_counted_right(word, p):
+    """By hand: walk over all windows, and mark what each of them sees."""
+    seen = np.zeros((6 + 2 * p, 6 + 2 * p), int)
+    for i, j in np.ndindex(4 + 2 * p, 4 + 2 * p):
+        seen[i : i + 3, j : j + 3] += 1
+    inside = seen[p : 6 + p, p : 6 + p]
+    title, *words = make_filters.uses(word).words()
+    assert title == f"{word}: 6 → {4 + 2 * p}"
+    assert sorted(words) == sorted(map(str, inside.flat))
+
+
+def test_the_pictures_of_photos_can_be_drawn():
+    for picture, width in ((make_filters.embossed(), 784), (make_filters.edges(), 520)):
+        assert picture.size == (width, 256)
+        assert np.asarray(picture)[:, 256:264, 3].max() == 0  # the page shows through between them
+    _, as_printed, turned = np.split(np.asarray(make_filters.embossed())[..., 0], [264, 528], axis=1)
+    assert np.abs(as_printed[:, :256].astype(int) - turned[:, :256]).max() > 100

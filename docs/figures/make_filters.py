@@ -114,11 +114,17 @@ def windows(n: int = 6, f: int = 3, s: int = 2) -> Animation:
     return Animation(title, wide + 2 * EDGE, y - 14 + EDGE, marks)
 
 
+def drawings() -> dict[str, Animation]:
+    """Those that are text, by the names of their files."""
+    return {
+        **{kind: vision.animate_conv(IMAGE, KERNEL, kind=kind) for kind in ("correlation", "convolution")},
+        **{f"uses-{word}": uses(word) for word in ("valid", "same", "full")},
+        "same-stride": windows(),
+    }
+
+
 if __name__ == "__main__":
-    for kind in ("correlation", "convolution"):
-        vision.animate_conv(IMAGE, KERNEL, kind=kind).save(HERE / f"{kind}.svg")
-    for word in ("valid", "same", "full"):
-        uses(word).save(HERE / f"uses-{word}.svg")
-    windows().save(HERE / "same-stride.svg")
+    for name, drawing in drawings().items():
+        drawing.save(HERE / f"{name}.svg")
     for name, picture in (("emboss", embossed()), ("edges", edges()), ("filters", sheet())):
         picture.save(HERE / f"{name}.webp", quality=70, method=6)
