@@ -69,6 +69,23 @@ def test_what_is_not_finite_reaches_its_own_new_pixels_only(name):
         assert np.isfinite(y[0, 0]).all() and (np.isfinite(y[0, 1]) == ~touched).all()
 
 
+@pytest.mark.parametrize("name", MAKERS)
+@given(n=sides, out=sides)
+def test_what_is_not_finite_comes_back_to_where_it_came_from_only(name, n, out):
+    m = MAKERS[name](n, out)
+    matrix = m.matrix(np.dtype(float)) != 0
+    for at in range(m.out):
+        y = np.zeros((1, 1, m.out))
+        y[..., at] = np.inf
+        with np.errstate(invalid="ignore"):
+            back = resample.resample(y, [m.T])[0, 0]
+        assert np.isfinite(back[~matrix[at]]).all() and not np.isfinite(back[matrix[at]]).any()
+
+
+def test_a_map_says_how_many_pixels_become_how_many():
+    assert repr(resample.linear(2, 4)) == "Map(2 -> 4)"
+
+
 def test_results_do_not_depend_on_the_number_of_threads():
     x = np.random.default_rng(0).standard_normal((4, 16, 60, 70)).astype(np.float32)
     large = [resample.cubic(60, 130), resample.linear(70, 150)]

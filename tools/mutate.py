@@ -4,7 +4,7 @@
     python tools/mutate.py --only kernels/norm   # one file; ops, kernels/conv: a folder
     python tools/mutate.py --sample 300 --seed 1 # some of all
     python tools/mutate.py --resume              # go on, or look again at what survived
-    python tools/mutate.py --resume --write docs/mutation.md
+    python tools/mutate.py --write docs/mutation.md   # the page of what was found
 
 What is broken, and how, stands in `mutants.py`.  All tests are collected once.  A first run of them, on
 files that say where they are, tells which tests reach what.  Then each mutant lives in a process of its own
@@ -31,7 +31,6 @@ import random
 import signal
 import sys
 import time
-import tomllib
 import types
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,11 +42,12 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, Phase, settings
 from mutants import REACHED, Mutant, Source
+from mutation_page import Reasons, found, page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinygrad_cnn"
 KEPT = ROOT / ".mutation"  # what was found, and which tests reach what
-REASONS = Path(__file__).with_name("survivors.toml")
+RESULTS = KEPT / "results.jsonl"
 TESTS = [
     "test_anomaly", "test_doctests", "test_engine", "test_errors", "test_explain", "test_function",
     "test_geometry", "test_graph", "test_graph_views", "test_kernels_conv", "test_kernels_forms",
@@ -346,74 +346,6 @@ def examine(
             print(f"{done}/{len(made)}, {(time.time() - began) / done:.2f} s each", flush=True)
 
 
-# --- what is reported --------------------------------------------------------------------------------------
-
-
-class Reasons:
-    """Why some cannot be noticed: [[reason]] tables, each with the keys of mutants; "*" ends a beginning."""
-
-    def __init__(self) -> None:
-        self.whole: dict[str, str] = {}
-        self.beginnings: dict[str, str] = {}
-        for table in tomllib.loads(REASONS.read_text(encoding="utf-8"))["reason"]:
-            for key in table["mutants"]:
-                kind = self.beginnings if key.endswith("*") else self.whole
-                kind[key.removesuffix("*")] = table["why"]
-
-    def of(self, mutant: Mutant) -> str | None:
-        if mutant.key in self.whole:
-            return self.whole[mutant.key]
-        return next((why for key, why in self.beginnings.items() if mutant.key.startswith(key)), None)
-
-
-def rate(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else ""
-
-
-def table(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> list[str]:
-    """Per file: how many, noticed, not noticed with a reason and without, not yet looked at."""
-    rows = [("file", "mutants", "noticed", "", "explained", "not explained")]
-    labels = list(dict.fromkeys(m.source.label for m in made))
-    for label in [*labels, "all"]:
-        looked = [m for m in made if m.key in by and label in ("all", m.source.label)]
-        noticed = sum(bool(by[m.key]) for m in looked)
-        told = sum(not by[m.key] and reasons.of(m) is not None for m in looked)
-        row = len(looked), noticed, rate(noticed, len(looked)), told, len(looked) - noticed - told
-        rows.append((label, *map(str, row)))
-    return ["| " + " | ".join(row) + " |" for row in [rows[0], ("---", *5 * ["---:"]), *rows[1:]]]
-
-
-def page(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> str:
-    """docs/mutation.md"""
-    looked = [m for m in made if m.key in by]
-    groups: dict[str, list[str]] = {}
-    for mutant in looked:
-        if not by[mutant.key]:
-            groups.setdefault(reasons.of(mutant) or "NOT EXPLAINED", []).append(mutant.key)
-    able = [m for m in looked if by[m.key] or reasons.of(m) is None]
-    noticed = sum(bool(by[m.key]) for m in looked)
-    lines = [
-        "# Mutation testing",
-        "",
-        "Who tests the tests?  `python tools/mutate.py` breaks `ops/`, `kernels/` and the engine in one",
-        "place after another: a sign flipped, a term dropped, operands swapped, a number off by one, a",
-        "comparison turned, a condition negated, a loop one short, a statement left out.  Of such a *mutant*",
-        "some test has to take notice.  This page was written by",
-        "`python tools/mutate.py --resume --write docs/mutation.md`.",
-        "",
-        f"Of {len(looked)} mutants {noticed} are noticed ({rate(noticed, len(looked))}); of the {len(able)}",
-        f"that can be told from the right program {rate(noticed, len(able))}.",
-        "",
-        *table(made, by, reasons),
-        "",
-        "## Who survives, and why",
-        "",
-    ]
-    for why, keys in sorted(groups.items(), key=lambda group: -len(group[1])):
-        lines += [f"**{len(keys)}: {why}**", "", "```text", *keys, "```", ""]
-    return "\n".join(lines)
-
-
 # --- all together ----------------------------------------------------------------------------------------
 
 
@@ -427,19 +359,14 @@ class Loop:
     def pytest_runtestloop(self, session: Any) -> bool:
         import gc
 
-        tests, reasons, results = Tests(session.items, self.files), Reasons(), KEPT / "results.jsonl"
-        by: dict[str, str] = {}
-        if self.options.resume and results.exists():
-            by = {
-                found["mutant"]: found["by"]
-                for found in map(json.loads, results.read_text("utf-8").splitlines())
-            }
-        else:
-            results.unlink(missing_ok=True)
+        tests, reasons = Tests(session.items, self.files), Reasons()
+        if not self.options.resume:
+            RESULTS.unlink(missing_ok=True)
+        by = found(RESULTS)
         gc.collect()
         gc.freeze()
 
-        with results.open("a", encoding="utf-8") as file:
+        with RESULTS.open("a", encoding="utf-8") as file:
 
             def note(mutant: Mutant, who: str, said: str) -> None:
                 if mutant.where == "control":
@@ -474,8 +401,6 @@ class Loop:
         print("\n".join(table(self.made, by, reasons)))
         left = [m for m in self.made if not by.get(m.key) and reasons.of(m) is None]
         print(*(f"NOT EXPLAINED, a test is missing: {m.key}" for m in left), sep="\n")
-        if self.options.write:
-            Path(self.options.write).write_text(page(self.made, by, reasons), encoding="utf-8")
         self.unexplained = len(left)
         return True
 
@@ -491,7 +416,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few examples only")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
-    parser.add_argument("--write", help="the page to write the results to")
+    parser.add_argument("--write", help="write the page of what was found, and run nothing")
     options = parser.parse_args(argv)
 
     files = sources()
@@ -502,6 +427,10 @@ def main(argv: list[str] | None = None) -> int:
         made = random.Random(options.seed).sample(made, min(options.sample, len(made)))
     if options.list:
         print(*(m.key for m in made), f"{len(made)} mutants", sep="\n")
+        return 0
+
+    if options.write:
+        Path(options.write).write_text(page(made, found(RESULTS), Reasons()), encoding="utf-8")
         return 0
 
     os.chdir(ROOT)
