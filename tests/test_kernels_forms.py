@@ -168,6 +168,17 @@ def test_moments_are_mean_and_variance_even_far_from_zero(batch, mean):
     assert_array_equal(checked(lambda x: np.stack(norm.moments(x)), x), found)
 
 
+@every_layout
+@pytest.mark.parametrize("far", [[0, 1e4], [1e4, 0], [0, 0], [-3e4, 1e4]])
+def test_moments_of_one_channel_do_not_suffer_from_another(layout, far):
+    x = np.random.default_rng(0).standard_normal((64, 2, 8, 8)) + np.reshape(far, (2, 1, 1))
+    x = laid_out(x.astype(np.float32), layout)
+    mean, variance = norm.moments(x)
+    exact = x.astype(np.float64)
+    assert_allclose(mean, exact.mean((0, 2, 3)), rtol=0, atol=1e-6)
+    assert_allclose(variance, exact.var((0, 2, 3)), rtol=1e-5)
+
+
 @given(batches(), st.sampled_from([0, 1, -0.1, 1e3, 12345.678]))
 def test_the_variance_of_a_constant_is_zero(batch, value):
     shape, _, dtype, layout = batch
@@ -396,6 +407,12 @@ def test_an_array_is_copied_only_if_its_order_is_another(shape, rng, layout, ord
 def test_innermost_is_what_has_the_smallest_strides(layout, order):
     x = laid_out(np.zeros((2, 3, 4, 5)), layout)
     assert memory.innermost(x) == memory.innermost(x[::-1, :, ::-1]) == order
+
+
+def test_innermost_looks_at_axes_of_some_length_and_at_the_last_of_equals():
+    assert memory.innermost(np.moveaxis(np.zeros((2, 5, 5, 4)), -1, 1)[:, :1]) == "pixels"
+    assert memory.innermost(np.broadcast_to(0.0, (2, 3, 4, 4))) == "pixels"
+    assert memory.innermost(np.zeros((2, 3, 1, 1))) == "channels"
 
 
 @given(images, generators)

@@ -41,6 +41,7 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = total / count
     variance = squares / count - mean * mean
     if not (mean * mean <= 100 * variance).all():  # most digits were lost in the difference, or it is nan
+        mean = mean.astype(x.dtype).astype(np.float64)  # as it is subtracted
         centered = scale_shift(x, np.ones_like(mean), -mean)
         total, squares = sums_and_dots(centered, centered)
         rest = total / count
