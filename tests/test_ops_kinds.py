@@ -1,0 +1,241 @@
+"""What kind of op each one is: a table, and what follows from it for integers, numbers and memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tinygrad_cnn.errors import DtypeError
+from tinygrad_cnn.op import registry
+from tinygrad_cnn.testing.cases import own_ops
+
+OPS = {name: registry[name] for name in own_ops()}
+FLOATING = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "binary_cross_entropy",
+    "cos",
+    "cosh",
+    "div",
+    "elu",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "gelu",
+    "hardswish",
+    "hypot",
+    "leaky_relu",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logaddexp",
+    "logit",
+    "mish",
+    "prelu",
+    "reciprocal",
+    "rsqrt",
+    "sigmoid",
+    "silu",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqrt",
+    "tan",
+    "tanh",
+]
+OTHER_ELEMENTWISE = [
+    "abs",
+    "add",
+    "ceil",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "dropout",
+    "eq",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "ge",
+    "gt",
+    "hardtanh",
+    "le",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "maximum",
+    "minimum",
+    "mul",
+    "ne",
+    "neg",
+    "pow",
+    "relu",
+    "relu_grad",
+    "remainder",
+    "round",
+    "sign",
+    "sub",
+    "to",
+    "trunc",
+    "trunc_divide",
+    "where",
+]
+VIEWS = ["diagonal", "expand", "flip", "frames", "getitem", "permute", "reshape"]
+DEFAULTS = {
+    "elu": {"alpha": 1.0, "scale": 1.0, "pace": 1.0},
+    "gelu": {"approximate": "none"},
+    "hardtanh": {"min_val": -1.0, "max_val": 1.0},
+    "leaky_relu": {"negative_slope": 0.01},
+    "pad": {"value": 0.0},
+    "round": {"decimals": 0},
+    "softplus": {"beta": 1.0, "threshold": 20.0},
+    "clamp": {"min": None, "max": None},
+    "std": {"correction": 1, "keepdim": False},
+    "var": {"correction": 1, "keepdim": False},
+}
+KEEPDIM = ["amax", "amin", "argmax", "argmin", "logsumexp", "mean", "p_norm", "prod", "std", "sum", "var"]
+
+
+def test_the_kinds():
+    assert sorted(name for name, op in OPS.items() if op.floating) == FLOATING
+    assert {name for name, op in OPS.items() if op.elementwise} == {*FLOATING, *OTHER_ELEMENTWISE}
+    assert sorted(name for name, op in OPS.items() if op.view) == VIEWS
+
+
+def test_what_is_left_out_is_as_in_pytorch():
+    expected = {name: {"keepdim": False} for name in KEEPDIM} | DEFAULTS
+    assert {name: op.defaults for name, op in OPS.items() if op.defaults} == expected
+
+
+@pytest.mark.parametrize("name", FLOATING)
+def test_of_integers_they_make_floats(name):
+    op, ones = OPS[name], tg.ones(2, dtype=tg.int64)
+    out = op(*[ones] * len(op.inputs))
+    assert out.dtype == np.float32
+    wide = op(*[tg.ones(2, dtype=tg.float64)] * len(op.inputs))
+    assert wide.dtype == np.float64
+    np.testing.assert_allclose(out.array, wide.array, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in (*FLOATING, *OTHER_ELEMENTWISE)
+        if len(OPS[n].inputs) == 2 and n not in ("binary_cross_entropy", "relu_grad", "where")
+    ],
+)
+def test_two_are_promoted_as_in_pytorch(name):
+    """An integer never widens a float, and a number widens nothing."""
+    op, x = OPS[name], tg.ones(2)
+    same = op(x, x).dtype
+    assert op(x, tg.ones(2, dtype=tg.int64)).dtype == op(x, 1.0).dtype == op(1.0, x).dtype == same
+    assert op(x, tg.ones(1, dtype=tg.float64)).dtype == (np.float64 if same == np.float32 else same)
+
+
+# --- far from 0, where random numbers seldom come -------------------------------------------------------
+
+FAR = [
+    -800.0,
+    -101.0,
+    -50.0,
+    -39.0,
+    -21.0,
+    -4.0,
+    -3.0,
+    -1.0,
+    0.0,
+    0.5,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    21.0,
+    39.0,
+    50.0,
+    800.0,
+]
+
+
+def logistic(x):
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def log_of_1_plus_exp(x):
+    return max(x, 0) + math.log1p(math.exp(-abs(x)))
+
+
+def mish_slope(x):
+    t = math.tanh(log_of_1_plus_exp(x))
+    return t + x * (1 - t * t) * logistic(x)
+
+
+ACTIVATIONS = {
+    "relu": (lambda x: max(x, 0), lambda x: float(x > 0)),
+    "leaky_relu": (lambda x: x if x > 0 else 0.01 * x, lambda x: 1 if x > 0 else 0.01),
+    "elu": (lambda x: x if x > 0 else math.expm1(x), lambda x: 1 if x > 0 else math.exp(x)),
+    "hardtanh": (lambda x: min(max(x, -1), 1), lambda x: float(-1 < x < 1)),
+    "sigmoid": (logistic, lambda x: logistic(x) * logistic(-x)),
+    "tanh": (math.tanh, lambda x: 1 - math.tanh(x) ** 2),
+    "silu": (lambda x: x * logistic(x), lambda x: logistic(x) * (1 + x * logistic(-x))),
+    "hardswish": (
+        lambda x: x * min(max(x + 3, 0), 6) / 6,
+        lambda x: float(x > 0) if abs(x) >= 3 else x / 3 + 0.5,
+    ),
+    "mish": (lambda x: x * math.tanh(log_of_1_plus_exp(x)), mish_slope),
+    "softplus": (log_of_1_plus_exp, logistic),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_far_from_zero(name):
+    value, slope = ACTIVATIONS[name]
+    x = tg.tensor(FAR, dtype=tg.float64, requires_grad=True)
+    out = OPS[name](x)
+    np.testing.assert_allclose(out.array, [value(v) for v in FAR], rtol=1e-8, atol=1e-15)
+    out.backward(tg.full((len(FAR),), 2.0, dtype=tg.float64))
+    np.testing.assert_allclose(x.grad.array, [2 * slope(v) for v in FAR], rtol=1e-8, atol=1e-15)
+
+
+def test_softplus_is_x_above_its_threshold():
+    x = tg.tensor([1.0, 1.5, 2.0], dtype=tg.float64)
+    out = OPS["softplus"](x, beta=2.0, threshold=3.0).array
+    np.testing.assert_allclose(out, [math.log1p(math.exp(2)) / 2, math.log1p(math.exp(3)) / 2, 2.0])
+    assert out[2] == 2.0
+    assert OPS["softplus"](tg.tensor(20.5)).item() == 20.5
+
+
+def test_hardtanh_of_integers_stays_one():
+    out = OPS["hardtanh"](tg.tensor([-3, 0, 3]), min_val=-2.0, max_val=2.0)
+    assert out.dtype == np.int64 and out.tolist() == [-2, 0, 2]
+
+
+def test_elu_with_other_slopes():
+    x = tg.tensor([-1.0, 0.5], dtype=tg.float64, requires_grad=True)
+    out = OPS["elu"](x, alpha=2.0, scale=3.0, pace=0.5)
+    np.testing.assert_allclose(out.array, [6 * math.expm1(-0.5), 1.5])
+    out.sum().backward()
+    np.testing.assert_allclose(x.grad.array, [3 * math.exp(-0.5), 3.0])
+    assert OPS["elu"](tg.tensor([0.5]), scale=2.0).item() == 1.0
+
+
+def test_bools_have_no_negative_and_their_powers_are_bools():
+    yes = tg.tensor([True, False])
+    with pytest.raises(DtypeError, match="neg: x is bool, which has no neg"):
+        OPS["neg"](yes)
+    out = OPS["pow"](yes, yes)
+    assert out.dtype == np.bool_ and out.tolist() == [True, True]
+    small = tg.tensor([2, 3], dtype=tg.int8)
+    out = OPS["pow"](small, small)
+    assert out.dtype == np.int8 and out.tolist() == [4, 27]
