@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn.errors import DtypeError
+from tinygrad_cnn.errors import ArgumentError, DtypeError, ShapeError
 from tinygrad_cnn.op import registry
 from tinygrad_cnn.testing.cases import own_ops
 
@@ -239,3 +239,51 @@ def test_bools_have_no_negative_and_their_powers_are_bools():
     small = tg.tensor([2, 3], dtype=tg.int8)
     out = OPS["pow"](small, small)
     assert out.dtype == np.int8 and out.tolist() == [4, 27]
+
+
+DIVISIONS = {
+    "floor_divide": lambda x, y: math.floor(x / y),
+    "trunc_divide": lambda x, y: math.trunc(x / y),
+    "remainder": lambda x, y: x - y * math.floor(x / y),
+    "fmod": lambda x, y: x - y * math.trunc(x / y),
+}
+
+
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_whole_parts_and_remainders(name):
+    x, y = [7, -7, 7, -7, 6, 0, 1], [2, 2, -2, -2, 3, 5, -9]
+    expected = [DIVISIONS[name](a, b) for a, b in zip(x, y, strict=True)]
+    out = OPS[name](tg.tensor(x), tg.tensor(y))
+    assert out.dtype == np.int64 and out.tolist() == expected
+    out = OPS[name](tg.tensor(x, dtype=tg.float64), tg.tensor(y, dtype=tg.float64))
+    assert out.dtype == np.float64 and out.tolist() == expected
+    with pytest.raises(ArgumentError, match=f"^{name}: an integer is divided by 0"):
+        OPS[name](tg.tensor(x), tg.tensor([1, 2, 3, 0, 1, 2, 3]))
+    assert not np.isfinite(OPS[name](tg.tensor([1.0, 2.0]), tg.tensor([1.0, 0.0])).array[1])
+
+
+def test_signs_and_steps_of_integers_and_bools():
+    x, yes = tg.tensor([-3, 0, 2]), tg.tensor([True, False])
+    assert OPS["sign"](x).tolist() == [-1, 0, 1] and OPS["sign"](x).dtype == np.int64
+    assert OPS["sign"](yes).tolist() == [True, False] and OPS["sign"](yes).dtype == np.bool_
+    assert OPS["sign"](tg.tensor([-0.5, 0.0, math.nan, 9.0])).tolist() == [-1, 0, 0, 1]
+    for name in ("floor", "ceil", "trunc", "round"):
+        out = OPS[name](x)
+        assert out.dtype == np.int64 and out.tolist() == x.tolist()
+        assert not np.shares_memory(out.array, x.array)
+
+
+def test_clamp_of_integers():
+    x = tg.tensor([-3, 0, 5])
+    assert OPS["clamp"](x, min=-1, max=2).tolist() == [-1, 0, 2]
+    assert OPS["clamp"](x, max=2).dtype == OPS["clamp"](x, min=2).dtype == np.int64
+    assert OPS["clamp"](x, min=0.5).dtype == OPS["clamp"](x, max=0.5).dtype == np.float32
+    assert OPS["clamp"](x, max=0.5).tolist() == [-3, 0, 0.5]
+    assert OPS["clamp"](tg.tensor([1.0], dtype=tg.float64), min=0.5).dtype == np.float64
+    with pytest.raises(ArgumentError, match="clamp: at least one of min and max"):
+        OPS["clamp"](x)
+
+
+def test_a_condition_that_does_not_fit():
+    with pytest.raises(ShapeError, match=r"where: condition \(2,\), x \(3,\) and y \(3,\) do not broadcast"):
+        OPS["where"](tg.ones(3), tg.zeros(3), mask=np.array([True, False]))

@@ -103,7 +103,13 @@ def agree(
 
         def check(mine: Any, wanted: Any, terms: int, what: str) -> None:
             kind = numpy(wanted).dtype
-            same(mine, wanted, terms, what, units.get(what, 0.0) * np.finfo(kind).eps if kind.kind == "f" else 0.0)
+            same(
+                mine,
+                wanted,
+                terms,
+                what,
+                units.get(what, 0.0) * np.finfo(kind).eps if kind.kind == "f" else 0.0,
+            )
 
         compared(coarse, (torch, in_double), (torch, theirs), note)
         compared(arrays, (tg, ours), (torch, theirs), check)
