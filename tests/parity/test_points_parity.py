@@ -306,6 +306,16 @@ def test_group_norm_of_little(shape: tuple[int, ...]) -> None:
     agree(run("group_norm"), [np.ones(shape)], 4 if shape[0] > 1 else 2, order=0)
 
 
+@pytest.mark.parametrize("shape", [(0, 4), (0, 4, 2, 2), (2, 4, 0)])
+def test_group_norm_of_nothing_still_depends_on_its_weights(shape: tuple[int, ...]) -> None:
+    w = np.ones(4)
+    if not shape[0]:  # of no pixels PyTorch makes gradients of NaN
+        agree(lambda t, x, w, b: t.nn.functional.group_norm(x, 2, w, b), [np.ones(shape), w, w], order=1)
+    x, weight, bias = tg.zeros(*shape), tg.ones(4, requires_grad=True), tg.ones(4, requires_grad=True)
+    tg.nn.functional.group_norm(x, 2, weight, bias).sum().backward()
+    assert weight.grad.tolist() == bias.grad.tolist() == [0.0] * 4
+
+
 @given(st.data(), dtypes)
 def test_instance_norm(data: Any, dtype: str) -> None:
     """Results, gradients, and the running statistics left behind."""

@@ -140,12 +140,21 @@ def group_norm(
             f"group_norm: {groups} groups cannot share the {channels} channels of x {input.shape}"
         )
     _more_than_one("group_norm", input, input.numel() // groups)
-    return _of_images(input, weight, bias, eps, *_image_moments(input, groups)) if input.numel() else input
+    if not input.numel():
+        return _of_nothing(input, weight, bias)
+    return _of_images(input, weight, bias, eps, *_image_moments(input, groups))
 
 
 def _image_moments(x: Tensor, groups: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and biased variance of each group of channels of each image: (n groups,), (n groups,)."""
     return _channel_moments(x.array.reshape(1, x.shape[0] * groups, -1))
+
+
+def _of_nothing(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """As empty as x, and depending on weight and bias all the same, whose gradients are zeros."""
+    column = (-1, *(1,) * (x.ndim - 2))
+    scaled = x if weight is None else x * weight.reshape(column)
+    return scaled if bias is None else scaled + bias.reshape(column)
 
 
 def _of_images(
@@ -202,7 +211,7 @@ def instance_norm(
     images, count = input.shape[0], math.prod(input.shape[2:])
     _more_than_one("instance_norm", input, count)
     if not input.numel():
-        return input
+        return _of_nothing(input, weight, bias)
     center, variance = _image_moments(input, channels)
     if running_mean is not None and running_var is not None:
         unbiased = variance * (count / (count - 1))
