@@ -287,3 +287,97 @@ def test_clamp_of_integers():
 def test_a_condition_that_does_not_fit():
     with pytest.raises(ShapeError, match=r"where: condition \(2,\), x \(3,\) and y \(3,\) do not broadcast"):
         OPS["where"](tg.ones(3), tg.zeros(3), mask=np.array([True, False]))
+
+
+# --- gradients at kinks, ties and ends -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "y", "dx", "dy"),
+    [
+        ("clamp_min", [1, 2, 3], [2, 2, 2], [0, 1, 1], [1, 0, 0]),
+        ("clamp_max", [1, 2, 3], [2, 2, 2], [1, 1, 0], [0, 0, 1]),
+        ("maximum", [1, 2, 3], [2, 2, 2], [0, 0.5, 1], [1, 0.5, 0]),
+        ("minimum", [1, 2, 3], [2, 2, 2], [1, 0.5, 0], [0, 0.5, 1]),
+        ("atan2", [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, -1, 0]),
+        ("pow", [0, 0, 2], [0, 1, 3], [0, 1, 12], [0, 0, 8 * math.log(2)]),
+        ("prelu", [-2, 0, 2], [3, 3, 3], [3, 3, 1], [-2, 0, 0]),
+    ],
+)
+def test_gradients_of_two_at_ties_and_kinks(name, x, y, dx, dy):
+    x, y = (tg.tensor(v, dtype=tg.float64, requires_grad=True) for v in (x, y))
+    OPS[name](x, y).sum().backward()
+    np.testing.assert_allclose(x.grad.array, dx)
+    np.testing.assert_allclose(y.grad.array, dy)
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs", "x", "dx"),
+    [
+        ("logit", {}, [-1, 0, 0.5, 1, 1.5], [math.nan, math.inf, 4, math.inf, math.nan]),
+        ("clamp", {"min": 1, "max": 2}, [0, 1, 1.5, 2, 3], [0, 1, 1, 1, 0]),
+        ("clamp", {"min": 1}, [0, 1, 3], [0, 1, 1]),
+        ("clamp", {"max": 1}, [0, 1, 3], [1, 1, 0]),
+        ("abs", {}, [-2, 0, 2], [-1, 0, 1]),
+        ("hardtanh", {"min_val": -2.0, "max_val": 1.0}, [-3, -2, -1, 1, 2], [0, 0, 1, 0, 0]),
+        ("leaky_relu", {"negative_slope": 0.5}, [-1, 0, 1], [0.5, 0.5, 1]),
+        ("elu", {"alpha": 2.0}, [0, 1], [2, 1]),
+    ],
+)
+def test_gradients_of_one_at_kinks_and_ends(name, attrs, x, dx):
+    x = tg.tensor(x, dtype=tg.float64, requires_grad=True)
+    OPS[name](x, **attrs).sum().backward()
+    np.testing.assert_allclose(x.grad.array, dx)
+
+
+# --- matrices and sums of products -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "ii->i", "ii->", "iii->i", "iji->ij", "ijji->ij", "ijij->ji", "iij->j", "ij->", "ij->ji", "ij->j",
+        "ij,jk->ik", "ij,jk->ki", "ij,jk->", "ij,kl->jl", "i,j->ij", "i,j->ji", "i,i->i", "i,i->",
+        "bij,bjk->bik", "bij,bkj->kib", "ij,ij->ij", "ij,ij->i", "ij,k->kij", "ii,ij->j", "ij,jk,kl->il",
+        "ij,jk,ki->", "i,j,k->kji", "ijk,jl,kl->il", "aib,bja,jc->ic", "ij,j,k->i", "ij,jj->i",
+    ],
+)  # fmt: skip
+def test_einsum_is_numpys(equation):
+    size = dict(zip("abcijkl", (2, 3, 4, 5, 3, 2, 4), strict=True))
+    rng, left = np.random.default_rng(0), equation.split("->")[0].split(",")
+    arrays = [rng.standard_normal([size[label] for label in labels]) for labels in left]
+    out = tg.einsum(equation, *(tg.from_numpy(a) for a in arrays))
+    np.testing.assert_allclose(out.array, np.einsum(equation, *arrays), rtol=1e-10, atol=1e-12)
+
+
+def test_einsum_broadcasts_axes_of_one():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((1, 3)), rng.standard_normal((4, 3))
+    found = tg.einsum("ij,ij->i", tg.from_numpy(x), tg.from_numpy(y)).array
+    np.testing.assert_allclose(found, (x * y).sum(1))
+    found = tg.einsum("ij,ij->j", tg.from_numpy(y), tg.from_numpy(x)).array
+    np.testing.assert_allclose(found, (x * y).sum(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x: OPS["inv"](x), "inv: the matrix .* is singular; add a small multiple"),
+        (lambda x: OPS["solve"](x, tg.ones(2, 1)), "solve: the matrix .* is singular"),
+        (lambda x: OPS["cholesky"](-x), "cholesky: the matrix .* is not positive definite"),
+    ],
+)
+def test_singular_matrices(call, said):
+    with pytest.raises(ArgumentError, match=said):
+        call(tg.ones(2, 2))
+
+
+def test_the_gradient_of_cholesky_is_of_the_lower_triangle_only():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((5, 3, 3))
+    x = tg.from_numpy(a @ a.swapaxes(1, 2) + np.eye(3)).requires_grad_()
+    g = rng.standard_normal((5, 3, 3))
+    (lower,) = tg.autograd.grad(OPS["cholesky"](x), x, tg.from_numpy(np.tril(g)))
+    (full,) = tg.autograd.grad(OPS["cholesky"](x), x, tg.from_numpy(g))
+    np.testing.assert_array_equal(lower.array, full.array)
+    np.testing.assert_allclose(full.array, full.array.swapaxes(1, 2))
