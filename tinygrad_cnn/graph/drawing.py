@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,16 +11,17 @@ from typing import Any
 
 from ..errors import ArgumentError
 from ..files import atomic_write
-from . import backward, dot, forward, text
+from . import backward, dot, forward, page, text
 from .fold import effort, fold_middle, fold_modules, fold_repeats
 from .overlays import lay_over
 from .picture import Picture
 from .render import run
 from .watching import watched
 
-__all__ = ["Drawing", "draw", "draw_call", "picture", "render", "to_dot"]
+__all__ = ["Drawing", "draw", "draw_call", "picture", "render", "save_html", "to_dot"]
 
-_FORMATS = ("svg", "png", "pdf", "dot", "txt")
+_FORMATS = ("svg", "png", "pdf", "dot", "txt", "html")
+_LONGEST = 300  # parts in one box, on a page to explore
 _MOST = 2_000  # of effort, in the sense of fold.py
 _PASSES = ("forward", "backward", "both")
 
@@ -35,6 +37,7 @@ class Drawing:
         files: small pictures that the DOT text shows, by name.
         small: what is laid out instead if the graph is so large that Graphviz would need minutes: repeats are
             shown once, modules folded, and the middle left out, as far as it takes; None if it is not.
+        shown: what the texts say, without the tape, for .html; None for a drawing of DOT text alone.
 
     >>> Drawing("digraph { a -> b }").svg().count("<path")
     1
@@ -43,6 +46,8 @@ class Drawing:
     def __init__(self, dot: str, text: str = "", files: Mapping[str, bytes] | None = None):
         self.dot, self.text, self.files = dot, text, dict(files or {})
         self.small: str | None = None
+        self.shown: Picture | None = None
+        self.direction = "TB"
 
     def svg(self) -> str:
         """The picture as SVG text.
@@ -56,12 +61,13 @@ class Drawing:
         return run(self.small or self.dot, kind, self.files)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, in the format that the suffix says: .svg, .png, .pdf, .dot or .txt.
+        """Write the picture, in the format that the suffix says: .svg, .png, .pdf, .dot, .txt or .html.
 
-        The small pictures that a .dot file shows are written beside it.
+        The small pictures that a .dot file shows are written beside it.  An .html file is a page to explore,
+        with all that the drawing says; `save_html` writes it with the numbers as well.
 
         Raises:
-            ArgumentError: another suffix.
+            ArgumentError: another suffix, or .html for a drawing of DOT text alone.
             MissingToolError: nothing that can draw this format is installed.
         """
         path = Path(path)
@@ -73,6 +79,10 @@ class Drawing:
             for name, content in self.files.items():
                 (path.parent / name).write_bytes(content)
         texts = {"dot": self.dot, "txt": self.text + "\n"}
+        if kind == "html":
+            if self.shown is None:
+                raise ArgumentError(f"graph: {path.name} cannot be made of DOT text alone; draw a tensor")
+            texts[kind] = page.write(self.shown, self.direction)
         data = texts[kind].encode() if kind in texts else self._run(kind)
         with atomic_write(path) as file:
             file.write(data)
@@ -162,6 +172,9 @@ def draw(tensors: Any, *, direction: str = "TB", **options: Any) -> Drawing:
     drawing = Drawing(lines, text.write(made), files)
     if effort(made) > _MOST:
         drawing.small, drawing.files = dot.write(_smaller(tensors, options), direction)
+    for item in made.page.items():
+        item.node = None  # a drawing keeps no tape alive
+    drawing.shown, drawing.direction = made, direction
     return drawing
 
 
@@ -192,5 +205,53 @@ def draw_call(module: Any, inputs: Any, **options: Any) -> Drawing:
 
 
 def render(tensors: Any, path: str | os.PathLike[str], **options: Any) -> Path:
-    """Draw into a file (.svg, .png, .pdf, .dot or .txt) and return its path; options as in `to_dot`."""
+    """Draw into a file (.svg, .png, .pdf, .dot, .txt, .html) and return its path; options as in `to_dot`."""
+    if Path(path).suffix.lower() == ".html":
+        return save_html(tensors, path, **options)
     return draw(tensors, **options).save(path)
+
+
+def save_html(
+    what: Any,
+    path: str | os.PathLike[str],
+    *,
+    direction: str = "TB",
+    depth: int | None = None,
+    **options: Any,
+) -> Path:
+    """Write a page to explore a graph in, and return its path: one file that needs no network.
+
+    It pans, zooms, searches, folds and unfolds modules, and tells of each node its formula, the source of
+    its rules, shapes, bytes, and numbers with their histogram.  Of a run inside of `graph.watched()` it shows
+    feature maps and time; and where the output is one number whose graph has not been used up, gradients.
+
+    Args:
+        what: a Tensor or several, as in `to_dot`; or a Drawing, which knows no numbers.
+        depth: modules below it are folded at first; by default as many as leave something to see.
+        options: as in `to_dot`.
+
+    >>> import tempfile, tinygrad_cnn as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_html(x.relu().sum(), folder + "/graph.html", names={"x": x}).stat().st_size > 100_000
+    True
+    """
+    if isinstance(what, Drawing):
+        return what.save(path)
+    if direction not in ("TB", "LR"):
+        raise ArgumentError(f'graph: direction is {direction!r}; it can be "TB" (top to bottom) or "LR"')
+    if depth is not None and depth < 0:
+        raise ArgumentError(f"graph: depth is {depth}; 0 shows the model as one item, 1 its parts, ...")
+    made = picture(what, **options)
+    if _longest(made) > _LONGEST:  # a browser can fold modules, and nothing else
+        made = picture(what, **{**options, "repeats": True})
+    if _longest(made) > _LONGEST:
+        made = fold_middle(made, _LONGEST)
+    with atomic_write(Path(path)) as file:
+        file.write(page.write(made, direction, depth).encode())
+    return Path(path)
+
+
+def _longest(made: Picture) -> int:
+    """How many parts stand in one box."""
+    return max(Counter(item.box for item in made.page.items()).values(), default=0)

@@ -25,7 +25,7 @@ from ..tensor.text import numbers
 from .forward import details, input_name, saved
 from .source import rule_source
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "array_data", "explain", "tensor_of"]
 
 WIDTH = 80
 _SMALL = 64  # numbers that are shown in full
@@ -81,6 +81,16 @@ class Explanation:
                 yield f"  {row.name}".ljust(margin) + first
                 yield from (" " * margin + line for line in more)
 
+    def data(self) -> dict[str, Any]:
+        """The same as plain dicts, lists and strings, for `json.dumps`."""
+        sections = [
+            {"heading": heading, "rows": [_data_of(row) for row in rows]} for heading, rows in self.sections
+        ]
+        return {
+            "title": self.title, "where": self.where, "about": self.about, "call": self.call,
+            "facts": list(self.facts), "sections": sections,
+        }  # fmt: skip
+
     def _repr_html_(self) -> str:
         head = f"<header><b>{_e(self.title)}</b><span>{_e(self.where)}</span></header>"
         parts = [head, f"<p>{_e(self.about)}</p>"]
@@ -130,7 +140,7 @@ def explain(tensor: Tensor | Node, loss: Tensor | None = None) -> Explanation:
     gone = False  # the result: of a node alone, nobody may have it any more
     if isinstance(tensor, Node):
         gone = tensor.op is not None and saved(tensor, len(tensor.parents)) is None
-        tensor = _tensor_of(tensor)
+        tensor = tensor_of(tensor)
     for name, x in (("tensor", tensor), ("loss", loss)):
         if not is_tensor(x) and (name == "tensor" or x is not None):
             raise DtypeError(f"explain: {name} is a {type(x).__name__}; it must be a Tensor")
@@ -160,7 +170,7 @@ def explain(tensor: Tensor | Node, loss: Tensor | None = None) -> Explanation:
     )
 
 
-def _tensor_of(node: Node) -> Tensor:
+def tensor_of(node: Node) -> Tensor:
     """A tensor at this place on the tape: with its value where a rule keeps it, else with zeros."""
     if node.op is None and node.sink is not None and (leaf := node.sink()) is not None:
         return cast(Tensor, leaf)
@@ -329,6 +339,31 @@ def _text_of(row: _Row, width: int) -> Iterator[str]:
         yield f"{words}  ▏{bars}▕"
     else:
         yield from (words, f"▏{bars}▕")
+
+
+def _data_of(row: _Row) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": row.name, "what": row.what}
+    if row.code is not None:
+        found["code"] = row.code
+    elif row.array is not None:
+        found |= array_data(row.array)
+    return found
+
+
+def array_data(array: Any) -> dict[str, Any]:
+    """Small arrays in full as `numbers`, of large ones `words` (range, mean, ...) and `bars`, the histogram.
+
+    >>> array_data(np.array([1.0, 2.0]))
+    {'numbers': '[1., 2.]'}
+    >>> array_data(np.arange(99.0))["words"]
+    'min 0, mean 49, max 98, 1% zeros'
+    """
+    a = np.asarray(array)
+    if not a.size:
+        return {}
+    if _is_small(a):
+        return {"numbers": numbers(a, 48)}
+    return {"words": ", ".join(_statistics(a)), "bars": _histogram(a)}
 
 
 def _folded(line: str, width: int) -> list[str]:

@@ -26,6 +26,7 @@ def rule_source(rule: Callable[..., Any]) -> str | None:
     >>> rule_source(registry["mul"].rows["x"].function)
     'lambda g, y: g * y'
     """
+    rule = inspect.unwrap(rule)  # of a watched run
     code = getattr(rule, "__code__", None)
     if code is None:
         return None
