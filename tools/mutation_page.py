@@ -10,6 +10,7 @@ from mutants import Mutant
 
 __all__ = ["Reasons", "found", "page", "table"]
 
+OPEN = "a test is missing, or a reason"
 REASONS = Path(__file__).with_name("survivors.toml")
 
 
@@ -58,10 +59,10 @@ def table(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> list[str]
 def page(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> str:
     """docs/mutation.md"""
     looked = [m for m in made if m.key in by]
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[Mutant]] = {}
     for mutant in looked:
         if not by[mutant.key]:
-            groups.setdefault(reasons.of(mutant) or "NOT EXPLAINED", []).append(mutant.key)
+            groups.setdefault(reasons.of(mutant) or OPEN, []).append(mutant)
     able = [m for m in looked if by[m.key] or reasons.of(m) is None]
     noticed = sum(bool(by[m.key]) for m in looked)
     lines = [
@@ -80,7 +81,16 @@ def page(made: list[Mutant], by: dict[str, str], reasons: Reasons) -> str:
         "",
         "## Who survives, and why",
         "",
+        "Their names, one by one or by the function whose choice makes no difference, stand in",
+        "`tools/survivors.toml`.",
+        "",
+        "| how many | why | where |",
+        "| ---: | --- | --- |",
     ]
-    for why, keys in sorted(groups.items(), key=lambda group: -len(group[1])):
-        lines += [f"**{len(keys)}: {why}**", "", "```text", *keys, "```", ""]
+    for why, those in sorted(groups.items(), key=lambda group: -len(group[1])):
+        where = ", ".join(f"`{label}`" for label in dict.fromkeys(m.source.label for m in those))
+        lines.append(f"| {len(those)} | {why} | {where} |")
+    if OPEN in groups:
+        lines += ["", "These have no reason yet:", "", "```text", *(m.key for m in groups[OPEN]), "```"]
+    lines.append("")
     return "\n".join(lines)
