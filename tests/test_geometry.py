@@ -9,7 +9,7 @@ import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from windows import conv_cases, pool_cases, window_options
+from windows import conv_cases, pool_cases
 
 from tinygrad_cnn.errors import ArgumentError, Error, ShapeError
 from tinygrad_cnn.geometry import conv_geometry, conv_transpose_geometry, pool_geometry
@@ -35,16 +35,17 @@ def test_pool_counts_the_windows_that_fit(case):
         assert not any(geom.overhang)
 
 
-@given(window_options())
-def test_taps_name_the_pixels_which_the_windows_see(options):
-    size, kernel, stride, padding, dilation = options
+@given(conv_cases())
+def test_taps_name_the_pixels_which_the_windows_see(case):
+    (_, _, *size), (_, _, *kernel), options = case
+    stride, padding, dilation = (options[name] for name in ("stride", "padding", "dilation"))
     geom = conv_geometry((1, 1, *size), (1, 1, *kernel), stride, padding, dilation)
     pixels = np.arange(np.prod(size)).reshape(size)
     seen = np.full((len(geom.taps), *geom.out), -1)
     for tap, (windows, source) in enumerate(geom.taps):
         seen[tap][windows] = pixels[source]
     expected = np.full((*kernel, *geom.out), -1)
-    for i, a, pixel in oracle.visits(*options, geom.out):
+    for i, a, pixel in oracle.visits(size, kernel, stride, padding, dilation, geom.out):
         expected[(*a, *i)] = pixels[pixel]
     assert (seen == expected.reshape(seen.shape)).all()
 

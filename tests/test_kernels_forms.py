@@ -92,7 +92,7 @@ def test_the_gradient_of_relu_is_y_where_x_is_positive_and_else_zero(shape, rng,
     check_relu_grad(sprinkled(rng, shape, np.float64, of_y, [INF, NAN]), x.astype(np.float32))
 
 
-@pytest.mark.parametrize("of_y", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("of_y", ["C", "channels_last"])
 @every_layout
 def test_the_gradient_of_relu_of_a_large_array(layout, of_y):
     rng = np.random.default_rng(0)
@@ -217,7 +217,7 @@ def test_more_channels_than_a_row_is_long_and_a_prime_number_of_rows(shape, layo
     assert_array_equal(norm.sums(x), x.sum(but_channels(x)))
 
 
-@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("layout", ["C", "channels_last"])
 @pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (0, 3, 4, 4)])
 def test_batch_norm_of_an_empty_batch(shape, layout):
     x, ones = laid_out(np.zeros(shape, np.float32), layout), np.ones(3)
@@ -245,7 +245,7 @@ def matrix(rng, shape, dtype, layout):
     return whole_numbers(rng, shape, dtype, layout)
 
 
-orders = st.sampled_from(["contiguous", "columns", "stepped", "reversed"])
+orders = st.sampled_from(["C", "columns", "stepped", "reversed"])
 
 
 @given(matrix_shapes(), generators, dtypes, orders, orders, orders, st.booleans())
@@ -373,7 +373,7 @@ def test_what_is_remembered_is_what_would_be_made(size, changes, rng, step):
 
 # --- memory orders ---------------------------------------------------------------------------------------
 
-ORDERS = {"pixels": "contiguous", "channels": "channels_last", "batch": "batch_last"}
+ORDERS = {"pixels": "C", "channels": "channels_last", "batch": "batch_last"}
 memory_orders = st.sampled_from(list(ORDERS))
 images = st.integers(1, 3).flatmap(lambda axes: st.tuples(*[st.integers(2, 5)] * (2 + axes)))
 

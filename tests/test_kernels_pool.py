@@ -86,7 +86,7 @@ def test_window_sum_and_spread(case, rng, dtype, layout):
     assert np.vdot(total, y) == np.vdot(x, spread)
 
 
-@given(pool_cases(most_dilation=1), generators, st.booleans(), layouts)
+@given(pool_cases(dilated=False), generators, st.booleans(), layouts)
 def test_averages(case, rng, count_include_pad, layout):
     x_shape, options = case
     geom = pool_geometry(x_shape, **options)

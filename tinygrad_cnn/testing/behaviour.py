@@ -9,10 +9,11 @@ import numpy as np
 
 from ..errors import GraphError
 from ..tape import next_seq
+from .memory import laid_out
 from .report import Fault, rule
 from .subject import Arrays, Subject
 
-__all__ = ["behaviour", "spaced"]
+__all__ = ["behaviour"]
 
 
 def behaviour(
@@ -65,7 +66,8 @@ def behaviour(
             parts = [np.sum(part, axis=0) for part in zip(*some, strict=True)]
             _same(pulled[0], parts, _half(pulled[0]), f"{back} than results one by one, added up")
     gaps = "where arrays have gaps in memory"
-    far, (moved,), _ = subject.pull([spaced(a) for a in arrays], [[spaced(c) for c in cotangents]])
+    apart, gs = ([laid_out(a, "stepped") for a in some] for some in (arrays, cotangents))
+    far, (moved,), _ = subject.pull(apart, [gs])
     _same(outs, far, nondet_tol + _half(outs), f"{text} gives another result {gaps}")
     _same(pulled[0], moved, nondet_tol + _half(pulled[0]), f"{back} {gaps}")
     return pulled[0]
@@ -89,15 +91,6 @@ def _and_gone(subject: Subject, rows: list[Any]) -> tuple[Arrays, list[Arrays]]:
             "somebody keeps a result, or references form a circle"
         )
     return outs, pulled
-
-
-def spaced(array: np.ndarray) -> np.ndarray:
-    """The same numbers, with gaps between them in memory."""
-    wide = np.full([2 * n + 1 for n in array.shape], np.nan, array.dtype)
-    every_other: Any = (*(slice(1, None, 2),) * array.ndim, ...)
-    view = wide[every_other]
-    view[...] = array
-    return view
 
 
 def _not_finite(array: np.ndarray) -> str:

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError
 from . import frameworks, report
-from .behaviour import behaviour, spaced
+from .behaviour import behaviour
 from .comparison import Comparison, Options, rough
 from .culprit import culprit
+from .memory import laid_out
 from .report import Fault
 from .subject import Arrays, Subject
 
@@ -152,7 +154,7 @@ def gradgradcheck(
     )  # fmt: skip
     how = _How(Options(eps, atol, rtol, fast_mode), nondet_tol, check_undefined_grad, check_grad_dtypes, seed)
     subject = _subject("gradgradcheck", func, inputs)
-    given: Any = spaced if gen_non_contig_grad_outputs else None
+    given: Any = partial(laid_out, layout="stepped") if gen_non_contig_grad_outputs else None
     if grad_outputs is not None:
         several = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
         framework = subject.framework

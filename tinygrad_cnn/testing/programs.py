@@ -258,7 +258,7 @@ def programs(
         ties: allow kinks and ties, where a gradient is a convention.
 
     >>> from hypothesis import find
-    >>> find(programs(), lambda p: "exp" in repr(p)).steps
+    >>> find(programs(), lambda p: ".exp()" in repr(p)).steps
     (Step(name='b', text='a.exp()', uses=('a',)),)
     """
     rng = draw(generators)

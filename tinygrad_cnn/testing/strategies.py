@@ -368,7 +368,7 @@ def _windows(
 ) -> list[Any]:
     """Columns of n, f, s, (before, after), d: images as large as their window needs, plus up to 3."""
     names = [None, *(e for e in EDGES if not (pooling and e in _OF_CONV_ONLY))] if edges else [None]
-    dilations = st.integers(1, 2 if dilated else 1)
+    dilations = st.integers(1, 3 if dilated else 1)
     rows = []
     for _ in range(ndim):
         f, s, d = draw(st.integers(1, {1: 4, 2: 3}.get(ndim, 2))), draw(st.integers(1, 3)), draw(dilations)
@@ -396,7 +396,7 @@ def conv_configs(
     `symmetric`; with `edges` many axes are one of EDGES.
     """
     size, kernel, stride, padding, dilation = draw(_windows(ndim, False, symmetric, edges))
-    groups, own, filters = draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    groups, own, filters = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
     x_shape = (draw(_batches), groups * own, *size)
     return ConvConfig(x_shape, (groups * filters, own, *kernel), stride, padding, dilation, groups)
 
