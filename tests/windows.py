@@ -1,4 +1,4 @@
-"""Windows for the tests of kernels: the kit's, over one to three axes, and those that a plan of its own fits."""
+"""Windows for the tests of kernels: the kit's, over one to three axes, and those that only some plans fit."""
 
 from __future__ import annotations
 

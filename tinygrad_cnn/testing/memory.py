@@ -26,7 +26,8 @@ def laid_out(array: np.ndarray, layout: str) -> np.ndarray:
     if layout == "F":
         return np.array(array, order="F")
     if layout == "stepped":
-        wide = np.full([2 * n + 1 for n in array.shape], np.nan if array.dtype.kind == "f" else 99, array.dtype)
+        between = np.nan if array.dtype.kind == "f" else 99  # who reads there, reads something else
+        wide = np.full([2 * n + 1 for n in array.shape], between, array.dtype)
         every_other: Any = (*(slice(1, None, 2),) * array.ndim, ...)
         return _filled(wide[every_other], array)
     if layout == "reversed":
