@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tinygrad_cnn as tg
+from docs.figures import make_windows
 from tinygrad_cnn.errors import ArgumentError, DtypeError, MissingToolError, ShapeError
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.testing.strategies import conv_configs, conv_transpose_configs, pool_configs
@@ -326,3 +327,27 @@ def test_without_pillow_there_is_still_svg(tmp_path, monkeypatch, missing):
         small().save(tmp_path / "a.gif")
     small().save(tmp_path / "a.svg")
     assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+# --- the figures of the chapter --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", make_windows.FIGURES)
+def test_the_figure_is_the_one_that_is_drawn(name):
+    committed = (make_windows.HERE / f"{name}.svg").read_text(encoding="utf-8")
+    assert committed == make_windows.FIGURES[name]().svg(), "run: python docs/figures/make_windows.py"
+
+
+def test_the_figure_of_a_volume_adds_up():
+    """Three sums, one for each channel; and what all of them add up to is what conv2d says."""
+    steps = make_windows.volume()
+    x, w = np.array([make_windows.VOLUME], float), np.array(make_windows.FILTERS, float)
+    for k, each in enumerate(F.conv2d(tg.tensor(x), tg.tensor(w)).numpy().flat):
+        *products, total = re.findall(r"([^=]*)= (−?\d+)", " ".join(steps.words(k)[-11:]))
+        parts = [value(right) for _, right in products]
+        assert value(total[1]) == sum(parts) == each
+        assert len(parts) == 3
+        for left, right in products:
+            terms = re.findall(r"(\d+)·\(?(−?\d+)", left)
+            assert sum(value(a) * value(b) for a, b in terms) == value(right)
+            assert len(terms) == 4
