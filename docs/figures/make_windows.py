@@ -175,6 +175,7 @@ def activations() -> Animation:
 
 TINTS = ("#fdd9a0", "#bcdcf2", "#bfe6d3", "#f1cfe1")
 POOLED = [[1, 3, 2, 1], [4, 2, 0, 5], [6, 1, 7, 7], [0, 6, 2, 3]]
+OVERLAPPED = [[1, 2, 0, 1, 5], [0, 1, 3, 2, 1], [2, 7, 4, 1, 2], [1, 0, 2, 6, 1], [4, 1, 1, 0, 2]]
 ARRIVES = [[1, 2], [3, 4]]
 
 
@@ -222,7 +223,7 @@ FIGURES: dict[str, Callable[[], Animation]] = {
     "layer": layer,
     "activations": activations,
     "max-pool": lambda: animate_conv(POOLED, 2, kind="max"),
-    "max-pool-overlapping": lambda: animate_conv(IMAGE, 3, kind="max", stride=2),
+    "max-pool-overlapping": lambda: animate_conv(OVERLAPPED, 3, kind="max", stride=2),
     "average-pool": lambda: animate_conv(POOLED, 2, kind="average"),
     "pool-backward": pool_backward,
 }
