@@ -16,7 +16,7 @@ from ..errors import DtypeError, GraphError
 from ..tape import Handle, is_grad_enabled
 from ..tensor import Tensor
 
-__all__ = ["BackwardHook", "Hook", "of_kind", "register", "run"]
+__all__ = ["BackwardHook", "Hook", "Hooked", "of_kind", "register", "run"]
 
 Tensors = tuple[Any, ...]
 
@@ -45,6 +45,64 @@ def register(hooks: dict[int, Hook], hook: Hook, prepend: bool = False) -> Handl
 def of_kind(hooks: Mapping[int, Hook], kind: str) -> list[Hook]:
     """Those to call now."""
     return [hook for hook in hooks.values() if hook.kind == kind]
+
+
+class Hooked:
+    """What can be hooked onto: the part of `Module` that is about forward and backward."""
+
+    _hooks: Mapping[int, Hook] = {}  # the instance gets its own with the first hook
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Call `hook(module, args)` before forward; what it returns replaces the arguments.
+
+        Args:
+            prepend: before the hooks that are there, not after them.
+            with_kwargs: call `hook(module, args, kwargs)`, which returns None or (args, kwargs).
+        """
+        return self._hook("_hooks", Hook("forward_pre", hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> Handle:  # fmt: skip
+        """Call `hook(module, args, output)` after forward; what it returns replaces the output.
+
+        Args:
+            prepend: before the hooks that are there, not after them.
+            with_kwargs: call `hook(module, args, kwargs, output)`.
+            always_call: call it (with None for the output) even where forward raised.
+        """
+        return self._hook("_hooks", Hook("forward", hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when backward has left the module.
+
+        Both are tuples: the gradients of the arguments (None for what needs none; keyword arguments do not
+        count) and of the results.  What the hook returns replaces grad_input.
+
+        >>> import tinygrad_cnn as tg
+        >>> double = tg.nn.Linear(1, 1, bias=False)
+        >>> tg.nn.init.constant_(double.weight, 2.0)
+        Parameter containing:
+        tensor([[2.]], requires_grad=True)
+        >>> hook = double.register_full_backward_hook(lambda m, grad_input, grad_output: print(grad_input))
+        >>> double(tg.ones(1, 1, requires_grad=True)).sum().backward()
+        (tensor([[2.]]),)
+        """
+        return self._hook("_hooks", Hook("backward", hook), prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """The older name of `register_full_backward_hook`."""
+        return self.register_full_backward_hook(hook)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_output)` when backward enters; what it returns replaces the gradients."""
+        return self._hook("_hooks", Hook("backward_pre", hook), prepend)
+
+    def _hook(self, where: str, hook: Hook, prepend: bool = False) -> Handle:
+        return register(vars(self).setdefault(where, {}), hook, prepend)
 
 
 def run(module: Any, args: Tensors, kwargs: dict[str, Any]) -> Any:

@@ -1,5 +1,7 @@
 """Module: a tree of parts that holds parameters and knows how to compute forward.
 
+What its hooks are stands in hooks.py, how its state is saved and loaded in state.py.
+
 Parameters, buffers and submodules are found by looking at the attributes (and into lists, tuples and
 dicts among them) when somebody asks, so that nothing can get out of step.  Assignment only refuses to put
 something else in the place of a parameter or a module.
@@ -10,36 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from types import NoneType
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from ..errors import ArgumentError, DtypeError, Error, StateDictError
-from ..tape import Handle, Scope, enable_grad, no_grad, state
+from ..errors import ArgumentError, DtypeError, Error
+from ..tape import Scope, enable_grad, state
 from ..tensor import Parameter, Tensor, _tensor
-from . import hooks
 from .held import Held
-from .parameter import Buffer, UninitializedBuffer, UninitializedParameter
+from .hooks import run
+from .parameter import Buffer
+from .state import Stateful
 
-__all__ = ["IncompatibleKeys", "Module"]
+__all__ = ["Module"]
 
-_EXTRA = "_extra_state"
 _PLAIN = {bool, float, int, str, NoneType, np.ndarray, Tensor}
-_LAZY = (UninitializedParameter, UninitializedBuffer)
 
 
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict(strict=False)` passed over."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        kept = f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-        return kept if any(self) else "<All keys matched successfully>"
-
-
-class Module:
+class Module(Stateful):
     """Base of all layers and models; subclass it and define `forward`.
 
     >>> import tinygrad_cnn as tg
@@ -54,11 +44,8 @@ class Module:
     """
 
     training = True
-    # Replaced by dicts of the instance's own as soon as there is something to put in.
-    _persistent: Mapping[str, bool] = {}  # the buffers by name, and whether they go into a state dict
-    _hooks: Mapping[int, hooks.Hook] = {}  # what runs with forward and backward
-    _state_hooks: Mapping[int, hooks.Hook] = {}  # what runs with state_dict and load_state_dict
-    _optional: ClassVar[tuple[str, ...]] = ()  # buffers that old state dicts lack
+    # The buffers by name, and whether they go into a state dict; the instance gets its own with the first.
+    _persistent: Mapping[str, bool] = {}
 
     def __init__(self) -> None:
         pass
@@ -71,7 +58,7 @@ class Module:
         scope = state.scope = Scope(self, state.scope)
         try:
             if self._hooks:
-                return hooks.run(self, args, kwargs)
+                return run(self, args, kwargs)
             return self.forward(*args, **kwargs)
         except Error as error:
             if error.where is None:
@@ -82,28 +69,37 @@ class Module:
 
     # --- looking ---------------------------------------------------------------------------------------
 
-    def _parts(self) -> list[tuple[str, Any]]:
-        """(name, part) of every module and parameter, also in lists, tuples and dicts: "layers.0".
+    def _parts(self) -> tuple[list[tuple[str, Parameter]], list[tuple[str, Module]]]:
+        """(name, part) of every parameter and every module, also in lists, tuples and dicts: "layers.0".
 
         Lists under a name with an underscore stay closed: what is in them is nobody else's business.
         """
-        found: list[tuple[str, Any]] = []
+        parameters: list[tuple[str, Parameter]] = []
+        modules: list[tuple[str, Module]] = []
         for name, value in vars(self).items():
-            if type(value) in _PLAIN:  # most are, and this is quickly told
+            kind = type(value)
+            if kind in _PLAIN:  # most are, and this is quickly told
                 continue
-            if isinstance(value, (Module, Parameter)):
-                found.append((name, value))
-            elif name[:1] != "_" and isinstance(value, (list, tuple, dict)):
-                _open(name, value, found)
-        return found
+            if kind is tuple:  # the next most: the sizes of windows
+                for each in value:
+                    if type(each) not in _PLAIN:
+                        _open(name, value, parameters, modules)
+                        break
+            elif isinstance(value, Parameter):
+                parameters.append((name, value))
+            elif isinstance(value, Module):
+                modules.append((name, value))
+            elif isinstance(value, (list, tuple, dict)):
+                _open(name, value, parameters, modules)
+        return parameters, modules
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules held directly, each once."""
         seen = set()
-        for name, value in self._parts():
-            if isinstance(value, Module) and id(value) not in seen:
-                seen.add(id(value))
-                yield name, value
+        for name, module in self._parts()[1]:
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
 
     def children(self) -> Iterator[Module]:
         """The modules held directly."""
@@ -113,9 +109,9 @@ class Module:
         """(path, module) of this module and all below it."""
         return ((path, module) for path, module, _ in self._tree(prefix, remove_duplicate))
 
-    def _tree(self, path: str, once: bool) -> list[tuple[str, Module, list[tuple[str, Any]]]]:
-        """(path, module, its parts) of this module and all below it."""
-        found: list[tuple[str, Module, list[tuple[str, Any]]]] = []
+    def _tree(self, path: str, once: bool) -> list[tuple[str, Module, list[tuple[str, Parameter]]]]:
+        """(path, module, its parameters) of this module and all below it."""
+        found: list[tuple[str, Module, list[tuple[str, Parameter]]]] = []
         self._visit(path, once, set(), found)
         return found
 
@@ -125,11 +121,10 @@ class Module:
             return
         above = above if once else above.copy()
         above.add(id(self))
-        parts = self._parts()
-        found.append((path, self, parts))
-        for name, value in parts:
-            if isinstance(value, Module):
-                value._visit(f"{path}.{name}" if path else name, once, above, found)
+        parameters, modules = self._parts()
+        found.append((path, self, parameters))
+        for name, module in modules:
+            module._visit(f"{path}.{name}" if path else name, once, above, found)
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
@@ -156,7 +151,7 @@ class Module:
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def _own_parameters(self) -> list[tuple[str, Parameter]]:
-        return [part for part in self._parts() if isinstance(part[1], Parameter)]
+        return self._parts()[0]
 
     def _own_buffers(self) -> list[tuple[str, Tensor]]:
         return [(name, t) for name in self._persistent if (t := getattr(self, name)) is not None]
@@ -166,13 +161,14 @@ class Module:
         return [*self._own_parameters(), *kept]
 
     def _named(self, kind: type[Tensor], prefix: str, recurse: bool, once: bool) -> Iterator[Any]:
-        tree = self._tree(prefix, once) if recurse else [(prefix, self, self._parts())]
+        tree = self._tree(prefix, once) if recurse else [(prefix, self, self._own_parameters())]
         seen = set()
-        for path, module, parts in tree:
-            for name, tensor in parts if kind is Parameter else module._own_buffers():
-                if isinstance(tensor, Module) or (once and id(tensor) in seen):
-                    continue
-                seen.add(id(tensor))
+        for path, module, parameters in tree:
+            for name, tensor in parameters if kind is Parameter else module._own_buffers():
+                if once:
+                    if id(tensor) in seen:
+                        continue
+                    seen.add(id(tensor))
                 yield f"{path}.{name}" if path else name, tensor
 
     # What PyTorch keeps in dicts under these names, for programs that look into them.
@@ -206,11 +202,13 @@ class Module:
         """The module or parameter at a path, or None; it goes only where the path leads."""
         if not isinstance(target, str):
             return None
-        for name, part in self._parts():
+        parameters, modules = self._parts()
+        for name, part in (*parameters, *modules):
             if name == target:
                 return part
-            if isinstance(part, Module) and target.startswith(f"{name}."):
-                return part._find(target[len(name) + 1 :])
+        for name, module in modules:
+            if target.startswith(f"{name}."):
+                return module._find(target[len(name) + 1 :])
         return None
 
     def get_parameter(self, target: str) -> Parameter:
@@ -310,207 +308,6 @@ class Module:
     def register_module(self, name: str, module: Module | None) -> None:
         """The same as `add_module`."""
         self.add_module(name, module)
-
-    # --- hooks -------------------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> Handle:
-        """Call `hook(module, args)` before forward; what it returns replaces the arguments.
-
-        Args:
-            prepend: before the hooks that are there, not after them.
-            with_kwargs: call `hook(module, args, kwargs)`, which returns None or (args, kwargs).
-        """
-        return self._hook("_hooks", hooks.Hook("forward_pre", hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
-        always_call: bool = False,
-    ) -> Handle:  # fmt: skip
-        """Call `hook(module, args, output)` after forward; what it returns replaces the output.
-
-        Args:
-            prepend: before the hooks that are there, not after them.
-            with_kwargs: call `hook(module, args, kwargs, output)`.
-            always_call: call it (with None for the output) even where forward raised.
-        """
-        return self._hook("_hooks", hooks.Hook("forward", hook, with_kwargs, always_call), prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
-        """Call `hook(module, grad_input, grad_output)` when backward has left the module.
-
-        Both are tuples: the gradients of the arguments (None for what needs none; keyword arguments do not
-        count) and of the results.  What the hook returns replaces grad_input.
-
-        >>> import tinygrad_cnn as tg
-        >>> double = tg.nn.Linear(1, 1, bias=False)
-        >>> tg.nn.init.constant_(double.weight, 2.0)
-        Parameter containing:
-        tensor([[2.]], requires_grad=True)
-        >>> hook = double.register_full_backward_hook(lambda m, grad_input, grad_output: print(grad_input))
-        >>> double(tg.ones(1, 1, requires_grad=True)).sum().backward()
-        (tensor([[2.]]),)
-        """
-        return self._hook("_hooks", hooks.Hook("backward", hook), prepend)
-
-    def register_backward_hook(self, hook: Callable[..., Any]) -> Handle:
-        """The older name of `register_full_backward_hook`."""
-        return self.register_full_backward_hook(hook)
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
-        """Call `hook(module, grad_output)` when backward enters; what it returns replaces the gradients."""
-        return self._hook("_hooks", hooks.Hook("backward_pre", hook), prepend)
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call `hook(module, prefix, keep_vars)` before the module's part of a state dict is collected."""
-        return self._hook("_state_hooks", hooks.Hook("save_pre", hook))
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call `hook(module, state_dict, prefix, local_metadata)` after that; it may change the dict."""
-        return self._hook("_state_hooks", hooks.Hook("save_post", hook))
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-        error_msgs)` before anything is loaded; the hook may change the (copied) dict, and rename keys."""
-        return self._hook("_state_hooks", hooks.Hook("load_pre", hook))
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call `hook(module, incompatible_keys)` after loading; what it takes out of them is forgiven."""
-        return self._hook("_state_hooks", hooks.Hook("load_post", hook))
-
-    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> Handle:
-        return self.register_state_dict_post_hook(hook)
-
-    def _register_load_state_dict_pre_hook(
-        self, hook: Callable[..., Any], with_module: bool = False
-    ) -> Handle:
-        """The older spelling; without `with_module` the hook does not get the module."""
-        return self.register_load_state_dict_pre_hook(
-            hook if with_module else lambda module, *rest: hook(*rest)
-        )
-
-    def _hook(self, where: str, hook: hooks.Hook, prepend: bool = False) -> Handle:
-        return hooks.register(vars(self).setdefault(where, {}), hook, prepend)
-
-    def _run_state_hooks(self, kind: str, *args: Any) -> None:
-        for hook in hooks.of_kind(self._state_hooks, kind):
-            if hook.function(self, *args) is not None:
-                raise ArgumentError(
-                    f"{type(self).__name__}: a hook of its state dict returned something; "
-                    "it must change what it is given, and return None"
-                )
-
-    # --- state -----------------------------------------------------------------------------------------
-
-    def get_extra_state(self) -> Any:
-        """What else belongs to the state: define it together with `set_extra_state` in a subclass."""
-        raise NotImplementedError(f"{type(self).__name__} does not define get_extra_state(self)")
-
-    def set_extra_state(self, state: Any) -> None:
-        """Take back what `get_extra_state` returned."""
-        raise NotImplementedError(f"{type(self).__name__} does not define set_extra_state(self, state)")
-
-    def state_dict(
-        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Tensor]:
-        """Parameters and persistent buffers by path, sharing memory with the module; names are PyTorch's.
-
-        Args:
-            destination: the dict to fill; a new one by default.
-            prefix: stands before every name, such as "model.".
-            keep_vars: the parameters themselves instead of detached tensors.
-        """
-        found: dict[str, Any] = {} if destination is None else destination
-        self._save(found, prefix, keep_vars, ())
-        return found
-
-    def _save(self, found: dict[str, Any], prefix: str, keep_vars: bool, above: tuple[Module, ...]) -> None:
-        self._run_state_hooks("save_pre", prefix, keep_vars)
-        self._save_to_state_dict(found, prefix, keep_vars)
-        above = (*above, self)
-        for name, part in self._parts():
-            if isinstance(part, Module) and all(part is not m for m in above):
-                part._save(found, f"{prefix}{name}.", keep_vars, above)
-        self._run_state_hooks("save_post", found, prefix, {})
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """Add what is the module's own; a subclass may add to it, or rename."""
-        for name, tensor in self._own_state():
-            destination[prefix + name] = tensor if keep_vars or isinstance(tensor, _LAZY) else tensor.detach()
-        if type(self).get_extra_state is not Module.get_extra_state:
-            destination[prefix + _EXTRA] = self.get_extra_state()
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Comes before anything is loaded; a subclass may change the (copied) dict first, and rename keys."""
-        self._run_state_hooks("load_pre", state_dict, prefix, *rest)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy values into parameters and buffers, all or nothing.
-
-        Args:
-            state_dict: arrays or tensors by path.
-            strict: refuse missing and unexpected keys.
-            assign: put the given tensors themselves (and so their dtypes) in the place of the module's.
-
-        Raises:
-            StateDictError: names every missing and unexpected key (with `strict`), and every entry of
-                another shape (always), before anything is changed.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise StateDictError(
-                f"load_state_dict: {state_dict!r:.40} is no dict of tensors; "
-                "read a file with load(path) first, take a module's with .state_dict()"
-            )
-        given = dict(state_dict)
-        result = IncompatibleKeys([], [])
-        errors: list[str] = []
-        modules = list(self.named_modules(remove_duplicate=False))
-        for path, module in modules:
-            module._load_from_state_dict(given, _join(path, ""), {}, strict, *result, errors)
-        places = {_join(path, name): (m, name, t) for path, m in modules for name, t in m._own_state()}
-        extra = {
-            _join(path, _EXTRA): m
-            for path, m in modules
-            if type(m).set_extra_state is not Module.set_extra_state
-        }
-        needed = {k: m for k, (m, name, _) in places.items() if name not in m._optional} | extra
-        result.missing_keys.extend(k for k in needed if k not in given)
-        result.unexpected_keys.extend(k for k in given if k not in places and k not in extra)
-        found = {k: v for k, v in given.items() if k in places}
-        for key, value in found.items():
-            found[key] = value if isinstance(value, (Tensor, np.ndarray)) else np.asarray(value)
-            errors += _misfit(key, found[key], places[key][2], assign)
-
-        def complain(loaded: str) -> None:
-            complaints = []
-            if strict and result.missing_keys:
-                complaints.append("missing: " + ", ".join(result.missing_keys))
-            if strict and result.unexpected_keys:
-                complaints.append("unexpected: " + ", ".join(result.unexpected_keys))
-            if errors:
-                complaints.append("of another shape or kind:\n" + "\n".join(errors))
-            if complaints:
-                raise StateDictError(
-                    f"load_state_dict: the state dict does not fit {type(self).__name__}, {loaded}; "
-                    + ";\n".join(complaints)
-                    + ("" if errors else "\n(strict=False loads what does fit)")
-                )
-
-        forgiving = [m for _, m in reversed(modules) if hooks.of_kind(m._state_hooks, "load_post")]
-        if errors or not forgiving:
-            complain("nothing was loaded")
-        for key, value in found.items():
-            _put(*places[key], value, assign)
-        for key, module in extra.items():
-            if key in given:
-                module.set_extra_state(given[key])
-        for module in forgiving:
-            module._run_state_hooks("load_post", result)
-        complain("though a hook looked at it")
-        return result
 
     # --- acting on the whole tree ------------------------------------------------------------------------
 
@@ -624,7 +421,7 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        return self._text([(f"({name})", repr(m)) for name, m in self._parts() if isinstance(m, Module)])
+        return self._text([(f"({name})", repr(module)) for name, module in self._parts()[1]])
 
     def _text(self, parts: Iterable[tuple[str, str]]) -> str:
         lines = [f"{name}: {text}".replace("\n", "\n  ") for name, text in parts]
@@ -638,18 +435,18 @@ class Module:
         return [name for name in super().__dir__() if not name[0].isdigit()]
 
 
-def _open(name: str, held: Any, found: list[tuple[str, Any]]) -> None:
-    if _PLAIN.issuperset(map(type, held.values() if isinstance(held, dict) else held)):
+def _open(name: str, held: Any, parameters: list[Any], modules: list[Any]) -> None:
+    if name[:1] == "_":
         return
     for key, value in held.items() if isinstance(held, dict) else enumerate(held):
-        if isinstance(value, (Module, Parameter)):
-            found.append((f"{name}.{key}", value))
+        if type(value) in _PLAIN:
+            continue
+        if isinstance(value, Parameter):
+            parameters.append((f"{name}.{key}", value))
+        elif isinstance(value, Module):
+            modules.append((f"{name}.{key}", value))
         elif isinstance(value, (list, tuple, dict)):
-            _open(f"{name}.{key}", value, found)
-
-
-def _join(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name
+            _open(f"{name}.{key}", value, parameters, modules)
 
 
 def _checked(owner: str, module: Any) -> Module:
@@ -660,46 +457,3 @@ def _checked(owner: str, module: Any) -> Module:
             said, cure = f"a {type(module).__name__}", f"unpack it: {owner}(*layers)"
         raise ArgumentError(f"{owner}: {said} is no Module; {cure}")
     return module
-
-
-# --- loading -------------------------------------------------------------------------------------------
-
-
-def _misfit(key: str, value: Any, own: Tensor, assign: bool) -> list[str]:
-    """What is wrong with a value for this parameter or buffer."""
-    if isinstance(value, _LAZY):
-        return (
-            [] if isinstance(own, _LAZY) else [f"  {key}: the file has no shape yet, the model {own.shape}"]
-        )
-    kinds = own.dtype.kind if assign else "fiub"
-    fits = isinstance(own, _LAZY) or value.shape == own.shape
-    if fits and value.dtype.kind in kinds:
-        return []
-    shape = "no shape yet" if isinstance(own, _LAZY) else own.shape
-    return [f"  {key}: the file has {value.shape} {value.dtype}, the model {shape} {own.dtype}"]
-
-
-def _put(module: Module, name: str, own: Tensor, value: Any, assign: bool) -> None:
-    """Load one value that fits."""
-    if isinstance(value, _LAZY):
-        return
-    if assign and "." not in name:  # what is in a list is written to
-        value = value if isinstance(value, Tensor) else Tensor(np.asarray(value))
-        if isinstance(own, Parameter):
-            value = value if isinstance(value, Parameter) else Parameter(value)
-            value.requires_grad_(own.requires_grad)
-        setattr(module, name, value)
-        return
-    if isinstance(own, _LAZY):
-        own.materialize(value.shape)
-    with no_grad():
-        own.copy_(value if isinstance(value, Tensor) else Tensor(value))
-
-
-def _part_of(module: Module, name: str) -> tuple[Any, Any]:
-    """(dict or list, key) of what is called so: "weight", or "layers.0" in a list."""
-    holder: Any = vars(module)
-    *way, last = name.split(".")
-    for step in way:
-        holder = holder[int(step) if isinstance(holder, (list, tuple)) else step]
-    return holder, int(last) if isinstance(holder, list) else last

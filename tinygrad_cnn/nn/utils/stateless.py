@@ -7,7 +7,8 @@ from typing import Any
 
 from ...errors import ArgumentError
 from ...tensor import Tensor
-from ..module import Module, _join, _part_of
+from ..module import Module
+from ..state import join
 
 __all__ = ["functional_call"]
 
@@ -40,7 +41,7 @@ def functional_call(
             raise ArgumentError(f"functional_call: {', '.join(sorted(twice))} stands in two of the dicts")
         given |= several
     places = {
-        _join(path, name): (*_part_of(owner, name), tensor)
+        join(path, name): (*_part_of(owner, name), tensor)
         for path, owner in module.named_modules(remove_duplicate=False)
         for name, tensor in (*owner._own_parameters(), *owner._own_buffers())
     }
@@ -71,3 +72,12 @@ def functional_call(
     finally:
         for holder, name, tensor in reversed(swapped):
             holder[name] = tensor
+
+
+def _part_of(module: Module, name: str) -> tuple[Any, Any]:
+    """(dict or list, key) of what is called so: "weight", or "layers.0" in a list."""
+    holder: Any = vars(module)
+    *way, last = name.split(".")
+    for step in way:
+        holder = holder[int(step) if isinstance(holder, (list, tuple)) else step]
+    return holder, int(last) if isinstance(holder, list) else last
