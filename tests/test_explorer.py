@@ -16,6 +16,7 @@ import pytest
 from browser import CHROMIUM, DRIVER, Browser, browser
 
 import tinygrad_cnn as tg
+from docs import gen_explorer
 from tinygrad_cnn import graph, models, nn
 from tinygrad_cnn.errors import ArgumentError, DtypeError
 from tinygrad_cnn.graph import page
@@ -172,6 +173,17 @@ def test_pages_of_long_chains_stay_small(tmp_path):
         y = y.reshape(*(1,) * (at % 60), 2)
     data = content(graph.save_html(y, tmp_path / "b.html").read_text(encoding="utf-8"))
     assert 100 < len(data["items"]) < 310
+
+
+def test_the_site_has_a_page_to_try(tmp_path):
+    state = tg.get_rng_state()
+    gen_explorer.write(tmp_path / "lenet.html")
+    assert tg.get_rng_state() == state
+    conv = item(content((tmp_path / "lenet.html").read_text(encoding="utf-8")), "conv2d")
+    assert [image["caption"] for image in conv["images"]] == [
+        "result, first example",
+        "gradient, first example",
+    ]
 
 
 def test_errors(tmp_path):

@@ -118,6 +118,7 @@ def test_a_pattern_of_several_parts_repeats():
     assert titles(made, "op") == ["linear", "tanh"]
     (inner,) = (part for part in made.page.content[-2].content if isinstance(part, Box))
     assert (inner.times, len(inner.content)) == (4, 2)
+    assert sorted(ends(made)) == sorted(set(ends(made)))  # the copies' arrows are the first one's
 
 
 def test_what_only_looks_alike_is_not_folded():

@@ -221,13 +221,18 @@ def _redirected(picture: Picture, stand_in: dict[Item, Item]) -> list[Arrow]:
         return item
 
     arrows: dict[Hashable, Arrow] = {}
+    stay = {
+        (a.tail, a.head, a.shape, a.kind)
+        for a in picture.arrows
+        if a.tail not in stand_in and a.head not in stand_in
+    }
     for arrow in picture.arrows:
         tail, head = shown(arrow.tail), shown(arrow.head)
         moved = (tail, head) != (arrow.tail, arrow.head)
         if moved and order[tail] >= order[head]:
             continue  # inside of what was folded, or from one copy to the next
         key = (tail, head, arrow.shape, arrow.kind) if moved else arrow
-        if key not in arrows:
+        if key not in arrows and not (moved and key in stay):  # the first copy has its own
             arrow.tail, arrow.head = tail, head
             arrows[key] = arrow
     return list(arrows.values())
