@@ -129,6 +129,16 @@ def test_integers_are_cut_off_where_their_range_ends():
     np.testing.assert_array_equal(apply(step > 0, [[0, 0, 1]]), [[False, True, False, False]])
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_keep_their_precision(dtype):
+    pixels = RNG.random((6, 5))
+    for image in (pixels.astype(dtype), tg.tensor(pixels[None], dtype=dtype)):
+        blurred = apply(image, "gaussian")
+        assert blurred.dtype == dtype
+        wanted = by_the_formula(pixels, filters.gaussian(), "correlation").reshape(blurred.shape)
+        np.testing.assert_allclose(np.asarray(blurred), wanted, atol=8 * np.finfo(dtype).eps)
+
+
 def test_a_batch_may_be_empty():
     assert apply(tg.zeros(0, 3, 4, 4), "box").shape == (0, 3, 4, 4)
 
@@ -169,6 +179,7 @@ def test_a_filter_can_be_learned():
         (lambda x: apply(x, "box", padding="some"), ArgumentError, "apply: padding 'some' is unknown"),
         (lambda x: apply(x, "box", padding_mode="edge"), ArgumentError, "apply: padding_mode 'edge'"),
         (lambda x: apply(x, [1, 2]), ShapeError, "apply: the filter has shape (2,); give it two axes"),
+        (lambda x: apply(x, [[1, 2], [3]]), ShapeError, "apply: the rows of the filter differ in length"),
         (lambda x: apply(x, [[]]), ShapeError, "apply: the filter has shape (1, 0); give it two axes"),
         (lambda x: apply(x, [[1j]]), DtypeError, "apply: the filter is complex128; give real numbers"),
         (lambda x: apply(x[0], "box"), ShapeError, "apply: the image has shape (4, 4); expected (C, H, W)"),

@@ -386,7 +386,10 @@ def _taps(who: str, filter: Any) -> Tensor:
         if filter not in _BANK:
             raise ArgumentError(f"{who}: there is no filter {filter!r}; there are {', '.join(_BANK)}")
         filter = _BANK[filter]()
-    taps = filter if isinstance(filter, Tensor) else Tensor(np.asarray(filter))
+    try:
+        taps = filter if isinstance(filter, Tensor) else Tensor(np.asarray(filter))
+    except ValueError:
+        raise ShapeError(f"{who}: the rows of the filter differ in length; give them as many taps") from None
     if taps.ndim != 2 or 0 in taps.shape:
         raise ShapeError(f"{who}: the filter has shape {taps.shape}; give it two axes, (height, width)")
     if taps.dtype.kind not in "buif":
@@ -412,7 +415,7 @@ def _slopes(who: str, image: Any, operator: str, *padding: Any) -> tuple[Tensor,
     return along[0], along[1], back
 
 
-#: of each operator the taps along x, as columns times rows, those along y being the same turned; or both
+#: of each operator: how it smooths across the difference -1 0 1, or its taps along x and y
 _SLOPES: dict[str, Any] = {
     "sobel": [1.0, 2.0, 1.0],
     "prewitt": [1.0, 1.0, 1.0],
