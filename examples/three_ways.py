@@ -7,7 +7,7 @@ For Z = W * A_prev + b and A = relu(Z), dZ = dA relu'(Z) leads to dA_prev, dW an
 3. by the library's own backward.
 
 Everything is whole numbers, so the three must be equal, not merely close.  First an example to check by
-hand, then convolutions of random sizes.  docs/three-ways.md explains each step.
+hand, then convolutions of random sizes.  docs/chapter/08-backprop.md explains each step.
 
     python examples/three_ways.py
     python examples/three_ways.py --smoke
