@@ -262,6 +262,20 @@ def test_pixels_and_svg_show_the_same_boxes(tmp_path):
                     assert bytes(pixel).hex() == canvas.SEEN[1:]
 
 
+@pytest.mark.parametrize("kind", ["gif", "png"])
+def test_the_colours_of_all_steps_are_true(tmp_path, kind):
+    """One palette serves all, but nobody sees it."""
+    steps = animate_conv([[1, 2, 3, 4, 5]], (1, 2), kind="max", stride=1, padding=(0, 1))
+    path = steps.save(tmp_path / f"a.{kind}")
+    with Image.open(path) as image:
+        for k in range(len(steps)):
+            image.seek(k)
+            found = np.asarray(image.convert("RGB"), int)
+            expected = np.asarray(canvas._paint(steps.frame(k)), int)
+            assert np.abs(found - expected).max() < 40  # at the edges of letters
+            assert (np.abs(found - expected).max(-1) <= 4).mean() > 0.98
+
+
 def test_lines_and_arrows_are_written_and_painted(tmp_path):
     line = Line(((5, 5), (35, 5)), "#0072b2", 2, arrow=True, dashed=True)
     picture = Animation("an arrow", 40, 10, [line])

@@ -14,6 +14,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,7 @@ class Animation:
             raise ArgumentError(
                 f"animation: cannot write {path.name!r}; its name must end in one of {suffixes}"
             )
-        frames = [] if kind == "svg" else [_paint(self.frame(i)) for i in range(self.steps)]
+        frames = [] if kind == "svg" else _few_colours([_paint(self.frame(i)) for i in range(self.steps)])
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             if kind == "svg":
@@ -342,12 +343,31 @@ def _paint(picture: Animation) -> Image.Image:
     return image.reduce(_FINER)
 
 
-def _brush(draw: ImageDraw.ImageDraw, mark: Mark, zoom: int, fonts: Path) -> None:
+def _few_colours(frames: list[Image.Image]) -> list[Image.Image]:
+    """One palette for all steps: files become small, and are written many times as fast."""
+    from PIL import Image
+
+    if len(frames) == 1:
+        return frames
+    width, height = frames[0].size
+    sample = Image.new("RGB", (width, 3 * height))
+    for k, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
+        sample.paste(frame, (0, k * height))
+    palette = sample.quantize(128, dither=Image.Dither.NONE)
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+
+
+@lru_cache(maxsize=64)
+def _font(file: str, size: float) -> Any:
     from PIL import ImageFont
 
+    return ImageFont.truetype(file, size)
+
+
+def _brush(draw: ImageDraw.ImageDraw, mark: Mark, zoom: int, fonts: Path) -> None:
     if isinstance(mark, Words):
         file = fonts / ("DejaVuSans-Bold.ttf" if mark.bold else "DejaVuSans.ttf")
-        font = ImageFont.truetype(file, 0.9 * mark.size * zoom)  # it is wider than what browsers have
+        font = _font(str(file), 0.9 * mark.size * zoom)  # it is wider than what browsers have
         anchor = {"middle": "m", "start": "l", "end": "r"}[mark.anchor] + "s"
         place = (mark.x * zoom, (mark.y + 0.36 * mark.size) * zoom)
         draw.text(place, mark.text, mark.colour, font, anchor)
