@@ -152,6 +152,14 @@ def test_each_stamp(config, seed):
         assert [value(text) for text in small] == (x.flat[k] * w).reshape(-1).tolist()
 
 
+def test_only_what_is_cut_off_is_dashed():
+    """5×5 numbers are made of 2×2; padding cuts a row and a column at the start, the end is asked for."""
+    how = {"stride": 2, "padding": 1, "output_padding": 1}
+    steps = animate_conv(2, 3, kind="transposed", **how)
+    (dashed,) = (m for m in steps.marks if isinstance(m, Boxes) and m.dashed)
+    assert len(dashed.corners) == 25 - 16
+
+
 @pytest.mark.parametrize("padding", ["valid", "same", "full", 1, (0, 2), ((1, 0), (0, 2))])
 def test_every_way_to_pad(padding):
     x, w = whole(0, (5, 4)), whole(1, (3, 2))
