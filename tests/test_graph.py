@@ -275,7 +275,8 @@ def test_large_and_deep_graphs_need_no_recursion():
         y = x.relu()
     finally:
         state.scope = before
-    assert len(boxes(graph.to_dot(y))) == 2_000
+    dot = graph.to_dot(y)
+    assert len(boxes(dot)) == 1_999 and node_labels(dot)[1] == "Nobody"  # the innermost is the op itself
 
 
 def test_drawing_keeps_nothing_alive():
@@ -364,3 +365,66 @@ def test_graphviz_is_imported_late():
 def test_repr():
     drawing = graph.draw(tg.ones(2, requires_grad=True).relu())
     assert repr(drawing).startswith("<Drawing, ")
+
+
+# --- how it is laid out ---------------------------------------------------------------------------
+
+
+def places(svg: str) -> dict[str, tuple[float, float]]:
+    """Title of each node -> (x, y), y downwards."""
+    found = re.findall(
+        r'class="node">.*?<text text-anchor="middle" x="([^"]*)" y="([^"]*)"[^>]*>([^<]*)<', svg, re.S
+    )
+    return {title: (float(x), float(y)) for x, y, title in found}
+
+
+def test_a_unet_is_drawn_as_a_u():
+    model = tg.models.UNet(1, 1, width=2, depth=2)
+    at = places(model.graph(tg.zeros(1, 1, 8, 8), depth=1, direction="U").svg())
+    down, up = "down.{}: Sequential", "up.{}: ConvTranspose2d"
+    assert at[down.format(0)][1] < at[down.format(1)][1] < at[down.format(2)][1]  # down on the left
+    assert at[up.format(0)][1] > at[up.format(1)][1] > at["head: Conv2d"][1]  # up on the right
+    assert abs(at[down.format(2)][1] - at[up.format(0)][1]) < 3  # around the corner on one level
+    assert at[down.format(0)][0] == at[down.format(2)][0] < at[up.format(0)][0] == at["head: Conv2d"][0]
+    assert at["input"][1] == at["output"][1]
+
+
+def test_a_u_without_bridges_is_top_to_bottom():
+    y = LeNet()(tg.zeros(2, 1, 28, 28))
+    assert graph.to_dot(y, direction="U") == graph.to_dot(y)
+
+
+def test_an_op_that_is_all_of_its_module_bears_its_name():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    dot = graph.to_dot(model(tg.zeros(1, 1, 8, 8)))
+    assert boxes(dot) == ["Sequential", "0: Conv2d"]
+    assert node_labels(dot)[-3:] == ["1: ReLU", "2: AdaptiveAvgPool2d", "output"]
+    assert ">mean · keepdim True" in dot  # what the module's name does not say
+
+
+def test_both_passes_stand_level():
+    model = nn.Linear(3, 4)
+    at = places(graph.draw(model(tg.ones(2, 3)).exp().sum(), passes="both").svg())
+    for title in ("linear", "exp", "sum"):
+        rule = next(other for other in at if other.startswith(f"{title}: "))
+        assert abs(at[title][1] - at[rule][1]) < 8 and at[title][0] < at[rule][0]
+    assert abs(at["linear: ∂w"][1] - at["weight.grad"][1]) < 8
+
+
+def test_folding_repeats_leaves_no_arrow_twice():
+    model = nn.Sequential(*(part for _ in range(3) for part in (nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())))
+    dot = graph.to_dot(model(tg.zeros(1, 4, 8, 8)), repeats=True)
+    assert "× 3" in dot
+    assert len(edges(dot)) == len(set(edges(dot))) == 6
+    x = tg.ones(2, requires_grad=True)
+    assert edges(graph.to_dot(x * x, names={"x": x}, repeats=True)).count(("x", "×")) == 2
+
+
+def test_text_stands_where_any_font_fits():
+    svg = LeNet().graph(tg.zeros(2, 1, 28, 28)).svg()
+    assert 'font-family="Arial, Helvetica, Liberation Sans, sans-serif"' in svg and svg.count("Arial") == 1
+    label = re.search(r'<text x="([\d.]+)"[^>]*>2×6×28×28</text>', svg)
+    line = re.search(r'<path fill="none"[^>]* d="M([\d.]+),', svg)
+    assert 0 < float(label[1]) - float(line[1]) < 10  # to the right of its line
+    names = svg[svg.rindex('class="edge"') :]
+    assert re.findall(r'paint-order="stroke"[^>]*>([^<]*)<', names)[:2] == ["LeNet", "conv1: Conv2d"]

@@ -66,9 +66,11 @@ def test_deeper_modules_are_folded_one_by_one():
     y = model(tg.zeros(1, 3, 64, 64))
     shallow, deep = (titles(picture(y, depth=depth), "module") for depth in (1, 2))
     assert shallow == [
-        "conv1: Conv2d", "bn1: BatchNorm2d", "relu: ReLU", "maxpool: MaxPool2d",
-        *(f"layer{i}: Sequential" for i in range(1, 5)), "avgpool: AdaptiveAvgPool2d", "fc: Linear",
+        "conv1: Conv2d", "bn1: BatchNorm2d", *(f"layer{i}: Sequential" for i in range(1, 5)), "fc: Linear",
     ]  # fmt: skip
+    assert {"relu", "max_pool2d", "mean"} <= set(
+        titles(picture(y, depth=1), "op")
+    )  # one op is one item already
     assert deep == ["0: BasicBlock", "1: BasicBlock"] * 4
     full = picture(y)
     assert titles(picture(y, depth=9), "op") == titles(full, "op")
@@ -230,7 +232,8 @@ def test_both_passes_with_what_is_kept_between_them():
         ("log_softmax", "log_softmax: ∂x"),
     }  # fmt: skip
     dot = graph.to_dot(loss, module=model, passes="both")
-    assert dot.count("dir=back") >= len(ends(made, "gradient"))
+    done = sum(head.endswith(".grad") for _, head in ends(made, "gradient"))  # to the right of their rules
+    assert dot.count("dir=back") >= len(ends(made, "gradient")) - done
 
 
 def test_a_sum_in_backward_of_what_is_no_scalar():

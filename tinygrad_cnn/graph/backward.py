@@ -84,7 +84,8 @@ class _Rules:
         box = self._beside(node)
         shape = cast(Node, node.parents[goals[0]]).shape if len(goals) == 1 else None
         name = f"{op_title(node)}: {title}"
-        item = self._put(Item("rule", name, small, story, box, family_of(op), shape=shape))
+        beside = None if self.forward is None else self.reader.items[node]
+        item = self._put(Item("rule", name, small, story, box, family_of(op), shape=shape, beside=beside))
         self._arrow(tail, item, node, f"{why}\n{story}")
         if self.forward is not None:
             self._draw_kept(node, row.names, item)

@@ -30,11 +30,11 @@ _COLOURS = {
     "elementwise": ("#ffffff", "#57606a"),
 }
 _USERS_OWN = ("#e4f3fd", "#2b8cc4")
+_MIXED = ("#eceef1", "#57606a")  # a folded module of ops from several files
 _STYLES = {
     "parameter": 'shape=note style=filled fillcolor="#fbf6c8" color="#b3a400" fontsize=10 margin="0.1,0.05"',
     "data": 'fillcolor="#e1e4e8" color="#6e7781"',
     "output": 'fillcolor="#57606a" color="#57606a" fontcolor="#ffffff"',
-    "module": 'shape=box3d style=filled fillcolor="#eceef1" color="#57606a"',
 }
 _COLD, _HOT = (255, 255, 255), (236, 140, 95)  # without and with the most of what an overlay shows
 _SYMBOL = "shape=circle margin=0 width=0.32 height=0.32 fixedsize=true fontsize=14"
@@ -44,19 +44,21 @@ _ARROWS = {
     "kept": 'style=dashed color="#8c959f" arrowsize=0.5 constraint=false ',
 }
 _STRAIGHT = "weight=8 "
+_FOLDED = "peripheries=2"  # a second line around what holds more than it shows
 _BOXES = ("#ffffff", "#f5f7fa")  # by depth, in turn
 
 _HEAD = """digraph {title} {{
-  graph [rankdir={direction} newrank=true bgcolor=transparent nodesep=0.3 ranksep=0.28 pad=0.15]
+  graph [rankdir={direction} newrank=true bgcolor=transparent nodesep=0.3 ranksep=0.28 pad=0.1]
   graph [fontname=Arial fontsize=11 fontcolor="#57606a" labeljust=l tooltip={title}]
   node [shape=box style="rounded,filled" height=0.34 margin="0.14,0.06" penwidth=1.2]
   node [fontname=Arial fontsize=12 fontcolor="#1f2328"]
-  edge [color="#6b7280" arrowsize=0.6 penwidth=1.1 fontname=Arial fontsize=9 fontcolor="#6b7280"]
+  edge [color="#767d88" arrowsize=0.6 penwidth=1.1 fontname=Arial fontsize=9 fontcolor="#767d88"]
 """
 
 
 def write(picture: Picture, direction: str = "TB") -> tuple[str, dict[str, bytes]]:
-    """The picture as DOT text, top to bottom or ("LR") left to right, and the files that it shows."""
+    """The picture as DOT text, and the files that it shows: top to bottom, "LR" left to right, or "U": down,
+    and up again from where most arrows bridge."""
     writer = _Writer(picture, direction)
     files = {writer.picture_of(item): item.image for item in writer.ids if item.image is not None}
     return writer.text(), files
@@ -69,32 +71,50 @@ class _Writer:
         self.ids = {item: f"n{i}" for i, item in enumerate(self.into)}
         forward = any(arrow.kind == "data" for arrow in picture.arrows)
         self.main = "data" if forward else "gradient"  # of the two, what the page's direction follows
+        self.alone = {item: item.box for item in self.into if _is_alone(item)}
         self.beside: dict[Item, Item] = {}  # parameters on their op's own level
+        self.done: dict[Item, Item] = {}  # rule -> the gradient to its right
         self.lanes: dict[Item, int] = {}
         self.continued: set[Item] = set()  # the straight line goes on from here
         self.straight: set[Arrow] = set()
         self.edges: list[str] = []
         self._find_companions()
         self._find_lanes()
+        self.rising = self._find_rising() if direction == "U" else set()
 
     def text(self) -> str:
-        start = _HEAD.format(title=_quote(self.picture.title), direction=self.direction)
+        direction = "LR" if self.direction == "LR" else "TB"
+        start = _HEAD.format(title=_quote(self.picture.title), direction=direction)
         edges = [self._edge(arrow) for arrow in self.picture.arrows]
-        return "".join((start, *self._statements(), *edges, *self.edges, "}\n"))
+        ends = [self.ids[item] for item in self.picture.page.content if isinstance(item, Item)]
+        levels = ["; ".join(ends)] if self.rising else []
+        levels += [  # backward to the right of forward
+            f"{self.ids[item.beside]} -> {self.ids[item]} [style=invis]"
+            for item in self.into if item.beside in self.ids
+        ]  # fmt: skip
+        level = [f"  {{ rank=same; {names} }}\n" for names in levels]
+        return "".join((start, *self._statements(), *edges, *self.edges, *level, "}\n"))
 
     # --- where things stand ------------------------------------------------------------------------
 
     def _find_companions(self) -> None:
-        """Up to two parameters that only one op uses stand to its left and right."""
+        """Up to two parameters that only one op uses stand to its left and right; a gradient that is done, to
+        the right of the rule that gave it."""
         uses: dict[Item, int] = {}
         for arrow in self.picture.arrows:
-            uses[arrow.tail] = uses.get(arrow.tail, 0) + 1
+            uses[arrow.tail] = uses.get(arrow.tail, 0) + (arrow.kind != "kept")
         for item, arrows in self.into.items():
             near = [
                 a.tail for a in arrows
-                if a.tail.kind == "parameter" and uses[a.tail] == 1 and a.tail.box is item.box
+                if a.tail.kind == "parameter" and a.kind != "kept"
+                and uses[a.tail] == 1 and a.tail.box is item.box
             ]  # fmt: skip
             self.beside.update(dict.fromkeys(near[:2], item))
+            if item.kind == "parameter" and [a.kind for a in arrows] == ["gradient"]:
+                tail = arrows[0].tail
+                if tail.box is item.box and tail.kind == "rule" and tail not in self.done:
+                    self.beside[item] = tail
+                    self.done[tail] = item
 
     def _find_lanes(self) -> None:
         """Straight lines through the page: data goes on along the line of the first tail that is still free.
@@ -123,6 +143,23 @@ class _Writer:
             elif latest is not None and arrows and not any(self.into[a.tail] for a in arrows):
                 top = next((a.tail for a in arrows if a.tail not in self.beside), item)
                 self.edges.append(f"  {self.ids[latest]} -> {self.ids[top]} [style=invis weight=4]\n")
+
+    def _find_rising(self) -> set[Item]:
+        """What comes after the item that most arrows bridge: the middle one, where there are several."""
+        line = [item for item in self.into if item in self.lanes]
+        place = {item: at for at, item in enumerate(line)}
+        bridges = [0] * len(line)
+        for arrow in self.picture.arrows:
+            if arrow.kind == self.main and arrow.tail in place and arrow.head in place:
+                for at in range(place[arrow.tail] + 1, place[arrow.head]):
+                    bridges[at] += 1
+        most = max(bridges, default=0)
+        if not most:
+            return set()
+        first = last = bridges.index(most)
+        while bridges[last + 1 : last + 2] == [most]:
+            last += 1
+        return set(line[(first + last) // 2 + 1 :])
 
     # --- statements --------------------------------------------------------------------------------
 
@@ -153,35 +190,48 @@ class _Writer:
                 colours = f'fillcolor="{_BOXES[part.level % 2]}" color="#c3cad3"'
                 style = "rounded,filled" if part.times == 1 else "rounded,filled,bold"
                 yield f'{start}\n{indent}  graph [{label} style="{style}" {colours} margin=9]\n'
-                stack.append((self._visible(part), any(isinstance(p, Box) for p in part.content)))
+                inner = list(self._visible(part))
+                stack.append((iter(inner), any(isinstance(p, Box) for p in inner)))
 
     def _visible(self, box: Box) -> Iterator[Item | Box]:
-        """What is written where it stands: not what stands beside an op."""
-        return (part for part in box.content if isinstance(part, Box) or part not in self.beside)
+        """What is written where it stands: not what is beside an op; an op that is alone, not its box."""
+        for part in box.content:
+            if isinstance(part, Box):
+                first = next(part.items(), None)
+                yield first if first in self.alone and first.box is part else part
+            elif part not in self.beside:
+                yield part
 
     def _level(self, item: Item) -> str:
         """A node, with the parameters to its left and right."""
-        near = [self._node(other) for other in self._companions(item)]
-        if not near:
-            return self._node(item)
-        return f"{{ rank=same; {'; '.join((near[0], self._node(item), *near[1:]))} }}"
+        near = self._companions(item)
+        row = [*near[:1], item, *near[1:], *([self.done[item]] if item in self.done else [])]
+        nodes = "; ".join(map(self._node, row))
+        return nodes if len(row) == 1 else f"{{ rank=same; {nodes} }}"
 
     def _companions(self, item: Item) -> list[Item]:
         tails = dict.fromkeys(arrow.tail for arrow in self.into[item])
         return [tail for tail in tails if self.beside.get(tail) is item]
 
     def _node(self, item: Item) -> str:
-        fill, border = _COLOURS.get(item.family, _USERS_OWN)
+        folded = item.kind == "module"
+        colours = {_COLOURS.get(family, _USERS_OWN) for family in item.family.split() or [""]}
+        fill, border = colours.pop() if len(colours) == 1 else _MIXED
         style = _STYLES.get(item.kind) or f'fillcolor="{fill}" color="{border}"'
+        title, small = item.title, item.small
+        if folded:
+            style += f" {_FOLDED}"
+        if item in self.alone:
+            title, small = _as_module(item, self.alone[item])
         if item.kind == "rule":
             style += ' style="rounded,filled,dashed"'
         if item.heat is not None:
             style += f' fillcolor="{_mix(item.heat)}"'
-        if len(item.title) == 1 and item.kind in ("op", "rule") and not item.small and not item.note:
+        if len(title) == 1 and item.kind in ("op", "rule") and not small and not item.note:
             style += f" {_SYMBOL}"
         if item in self.lanes:
-            style += f" group={self.lanes[item]}"
-        label = _label(item.title, item.small, item.note, self._shown(item))
+            style += f" group={-self.lanes[item] if item in self.rising else self.lanes[item]}"
+        label = _label(title, small, item.note, self._shown(item))
         return f"{self.ids[item]} [label={label} {style} tooltip={_quote(item.story)}]"
 
     def _shown(self, item: Item) -> str:
@@ -197,18 +247,33 @@ class _Writer:
         return f"{self.ids[item]}.png"
 
     def _edge(self, arrow: Arrow) -> str:
-        style = _STRAIGHT if arrow in self.straight else ""
+        level = (arrow.head in self.rising) != (arrow.tail in self.rising) and arrow.tail in self.lanes
+        style = _STRAIGHT if arrow in self.straight and not level else ""
         style += _ARROWS[arrow.kind]
         if arrow.label:
-            gap = "  " if self.direction == "TB" else ""  # keeps the label off the line
+            gap = "" if self.direction == "LR" or level else "  "  # keeps the label off the line
             style += f"label={_quote(gap + arrow.label)} "
         tail, head = arrow.tail, arrow.head
         near = self._companions(head)
         # On one level, Graphviz puts the tail to the left of the head; and where both passes are shown,
         # backward runs up the page beside forward.
-        if tail in near[1:] or arrow.kind == "gradient" != self.main:
+        up = tail in self.rising and head in self.rising
+        back = arrow.kind == "gradient" != self.main and self.done.get(tail) is not head
+        if tail in near[1:] or up or back:
             tail, head, style = head, tail, f"{style}dir=back "
-        return f"  {self.ids[tail]} -> {self.ids[head]} [{style}tooltip={_quote(arrow.story)}]\n"
+        text = f"{self.ids[tail]} -> {self.ids[head]} [{style}tooltip={_quote(arrow.story)}]"
+        return f"  {{ rank=same; {text} }}\n" if level else f"  {text}\n"
+
+
+def _is_alone(item: Item) -> bool:
+    """Whether an op is all that its module did: then the module's name is written into it."""
+    return item.kind == "op" and len(item.box.content) == 1 and item.box.level >= 0 and item.box.times == 1
+
+
+def _as_module(item: Item, box: Box) -> tuple[str, str]:
+    """What stands in an op that is alone in its box: the op's own name only if the module's says another."""
+    known = item.title.replace("_", "") in box.kind.lower()
+    return box.title, " · ".join(part for part in ("" if known else item.title, item.small) if part)
 
 
 # --- text ------------------------------------------------------------------------------------------

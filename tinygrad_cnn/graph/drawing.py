@@ -132,7 +132,8 @@ def to_dot(tensors: Any, *, direction: str = "TB", **options: Any) -> str:
 
     Args:
         tensors: a Tensor, or several in a list or tuple: the outputs.
-        direction: "TB" (top to bottom) or "LR" (left to right).
+        direction: "TB" (top to bottom), "LR" (left to right) or "U" (down, and up again from where most
+            arrows bridge, as U-Nets are drawn).
         module: the model; it names parameters that were used outside of its recorded calls.
         names: what you call your variables: {"loss": loss, "x": x}.
         passes: "forward", "backward" (the rules that backward would call, in the engine's order), or "both",
@@ -165,8 +166,8 @@ def draw(tensors: Any, *, direction: str = "TB", **options: Any) -> Drawing:
     >>> draw((x * x).sum(), names={"x": x}).svg().startswith("<?xml")
     True
     """
-    if direction not in ("TB", "LR"):
-        raise ArgumentError(f'graph: direction is {direction!r}; it can be "TB" (top to bottom) or "LR"')
+    if direction not in ("TB", "LR", "U"):
+        raise ArgumentError(f'graph: direction is {direction!r}; it can be "TB" (top to bottom), "LR" or "U"')
     made = picture(tensors, **options)
     lines, files = dot.write(made, direction)
     drawing = Drawing(lines, text.write(made), files)

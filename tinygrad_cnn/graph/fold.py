@@ -18,6 +18,8 @@ Part = Item | Box
 def fold_modules(picture: Picture, depth: int) -> Picture:
     """Every box that has `depth` others around it becomes one item: its name, its class, its parameters.
 
+    Boxes of one op stay: that is one item already.
+
     A box is one call of a module: what is outside of it was computed before or after, so folding it never
     makes a circle.
     """
@@ -26,10 +28,12 @@ def fold_modules(picture: Picture, depth: int) -> Picture:
     while stack:
         box = stack.pop()
         for at, part in enumerate(box.content):
-            if isinstance(part, Box) and part.level >= depth:
+            if isinstance(part, Box) and part.level >= depth and not _is_one_op(part):
                 count = parameters(part)
                 small = f"{count:,} parameters" if count else ""
-                folded = Item("module", part.title, small, _contents(part), box)
+                families = {item.family for item in part.items() if item.kind in ("op", "rule")}
+                family = " ".join(sorted(families))
+                folded = Item("module", part.title, small, _contents(part), box, family)
                 box.content[at] = folded
                 stand_in.update(dict.fromkeys(part.items(), folded))
             elif isinstance(part, Box):
@@ -39,6 +43,11 @@ def fold_modules(picture: Picture, depth: int) -> Picture:
         if arrow.tail.kind == "module":
             arrow.tail.shape = arrow.shape
     return Picture(picture.page, arrows)
+
+
+def _is_one_op(box: Box) -> bool:
+    part = box.content[0]
+    return box.level > 0 and len(box.content) == 1 and isinstance(part, Item) and part.kind == "op"
 
 
 def effort(picture: Picture) -> int:

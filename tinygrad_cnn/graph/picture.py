@@ -24,12 +24,13 @@ class Item:
         small: what stands under it, in small print.
         story: what to know beyond that, line by line; shown on hover.
         box: the innermost box around it.
-        family: which file of ops/ the op comes from; its colour.
+        family: which file of ops/ the op comes from; its colour.  Of a folded module all, with blanks.
         node: the place on the tape; None for what is not on it.
         shape: of the array; None where nobody knows it.
         note: what an overlay says about it.
         heat: from 0 to 1, how much of it there is; None without an overlay.
         image: a small picture of the result (PNG), or None.
+        beside: the op on the same page whose rule it is.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Item:
     note: str = ""
     heat: float | None = None
     image: bytes | None = None
+    beside: Item | None = field(default=None, repr=False)
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Error, MissingToolError
+from . import svg
 
 __all__ = ["run"]
 
@@ -36,7 +37,7 @@ def run(dot: str, kind: str, files: Mapping[str, bytes] | None = None) -> bytes:
         if shutil.which("dot"):
             import graphviz  # here, because importing it takes time that only a drawing should cost
 
-            return bytes(graphviz.pipe("dot", kind, dot.encode(), quiet=True))
+            return _finished(bytes(graphviz.pipe("dot", kind, dot.encode(), quiet=True)), kind)
         program = _pure()
         if program is None:
             raise MissingToolError(
@@ -49,18 +50,23 @@ def run(dot: str, kind: str, files: Mapping[str, bytes] | None = None) -> bytes:
                 "(apt install graphviz, brew install graphviz)"
             )
         command = [program, f"-T{kind}"]
-        return subprocess.run(command, input=dot.encode(), capture_output=True, check=True).stdout
+        made = subprocess.run(command, input=dot.encode(), capture_output=True, check=True).stdout
+        return _finished(made, kind)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode(errors="replace").strip()
         raise Error(f"graph: Graphviz failed with status {error.returncode}: {said[:500]}") from None
 
 
-def _embedded(svg: bytes, files: Mapping[str, bytes]) -> bytes:
+def _finished(picture: bytes, kind: str) -> bytes:
+    return svg.finished(picture.decode()).encode() if kind == "svg" else picture
+
+
+def _embedded(made: bytes, files: Mapping[str, bytes]) -> bytes:
     """The SVG with its small pictures inside."""
     for name, content in files.items():
         data = b"data:image/png;base64," + base64.b64encode(content)
-        svg = re.sub(rb'href="[^"]*\b' + re.escape(name.encode()) + b'"', b'href="' + data + b'"', svg)
-    return svg
+        made = re.sub(rb'href="[^"]*\b' + re.escape(name.encode()) + b'"', b'href="' + data + b'"', made)
+    return made
 
 
 def _pure() -> str | None:

@@ -52,11 +52,7 @@ class UNet(nn.Module):
         levels.pop()
         for up, block in zip(self.up, self.merge, strict=True):
             beside, x = levels.pop(), up(x)
-            missing = (
-                0,
-                beside.shape[3] - x.shape[3],
-                0,
-                beside.shape[2] - x.shape[2],
-            )  # where halves were odd
-            x = block(cat([beside, F.pad(x, missing)], 1))
+            missing = (0, beside.shape[3] - x.shape[3], 0, beside.shape[2] - x.shape[2])
+            x = F.pad(x, missing) if any(missing) else x  # where halves were odd
+            x = block(cat([beside, x], 1))
         return self.head(x)
