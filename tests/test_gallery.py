@@ -33,3 +33,11 @@ def test_all_are_small_and_on_the_page():
     page = PAGE.read_text(encoding="utf-8")
     assert all(f"figures/gallery/{name}" in page for name in files)
     assert sum(path.stat().st_size for path in make_gallery.HERE.iterdir()) < 600_000
+
+
+def test_pictures_of_others_are_on_their_page():
+    folder = make_gallery.HERE.parent / "compared"
+    page = (PAGE.parent / "compared.md").read_text(encoding="utf-8")
+    files = sorted(folder.iterdir())
+    assert len(files) == 10 and sum(path.stat().st_size for path in files) < 400_000
+    assert all(f"figures/compared/{path.name}" in page and ET.parse(path) for path in files)
