@@ -1,4 +1,4 @@
-"""The site has a live page of the explorer (a MkDocs hook): lenet.html, the one that graphs.md shows a picture of."""
+"""The site has a live page of the explorer (a MkDocs hook): lenet.html, of which graphs.md shows a picture."""
 
 from __future__ import annotations
 

@@ -391,7 +391,7 @@ def batch_norm_grad(y, x, w, *, sums, center, **attrs):
 
 
 def normalize_grad(y, x, *, dim, eps, center, rstd):
-    """y without what lies along a constant, or along x, over the deviation; gradcheck says that it is right."""
+    """y without what lies along a constant, or along x, over the deviation; gradcheck says it is right."""
     z = normalize(x, dim=dim, eps=eps, center=center, rstd=rstd)
     off = y.mean(dim, keepdims=True) + z * (y * z).mean(dim, keepdims=True)
     return (y - off) / np.sqrt(x.var(dim, keepdims=True) + eps)
