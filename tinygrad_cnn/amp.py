@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .devices import cuda, is_device
+from .devices import cuda, importable, is_device
 from .errors import ArgumentError, GraphError
 from .op import is_tensor
 
@@ -219,3 +219,4 @@ class _ForCuda:
 
 
 cuda.amp = _ForCuda
+importable("cuda.amp", _ForCuda)

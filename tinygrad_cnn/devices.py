@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .errors import ArgumentError
 
-__all__ = ["accelerator", "backends", "check_device", "cuda", "device", "is_device", "version"]
+__all__ = [
+    "accelerator", "backends", "check_device", "cuda", "device", "importable", "is_device", "version",
+]  # fmt: skip
 
 
 class device:
@@ -170,3 +173,21 @@ class backends:
         def is_available() -> bool:
             """Never."""
             return False
+
+
+def importable(path: str, place: Any) -> None:
+    """Let `import tinygrad_cnn.<path>` find what is no file of its own; the path is PyTorch's.
+
+    >>> import tinygrad_cnn.backends.cudnn as cudnn
+    >>> cudnn.benchmark = True
+    """
+    sys.modules[f"{__package__}.{path}"] = place  # where an import looks first
+
+
+importable("accelerator", accelerator)
+importable("backends", backends)
+importable("backends.cuda", backends.cuda)
+importable("backends.cudnn", backends.cudnn)
+importable("backends.mps", backends.mps)
+importable("cuda", cuda)
+importable("version", version)

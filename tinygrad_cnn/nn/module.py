@@ -363,6 +363,9 @@ class Module(Stateful):
         """The module itself: what it holds has its memory already."""
         return self if device is None else self.to(device)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: there is no compiler, and the kernels underneath are compiled already."""
+
     def share_memory(self) -> Self:
         """The module itself: threads share all there is."""
         return self

@@ -19,7 +19,7 @@ __all__ = ["load", "save"]
 SUFFIXES = {".npz": "npz", ".safetensors": "safetensors"}
 
 
-def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
+def save(obj: Any, f: str | os.PathLike[str] | BinaryIO, *, pickle_protocol: int = 2) -> None:
     """Write a state dict, or a tree of dicts, lists and tuples; a path's suffix says the format.
 
     That is .npz, .safetensors, or for all other names, such as .pt and .pth, and for file objects PyTorch's.
@@ -28,6 +28,7 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
 
     Args:
         f: a path, or a file opened for writing bytes.
+        pickle_protocol: PyTorch's; what is written is protocol 2, which all can read.
 
     Raises:
         ArgumentError: a tree that contains itself, a file of text.
