@@ -56,6 +56,10 @@ def item(data, title):
     return next(each for each in data["items"] if each["title"] == title)
 
 
+def captions(each):
+    return [image["caption"] for image in each["images"]]
+
+
 class Hostile(nn.Module):
     def forward(self, x):
         return x.relu()
@@ -111,7 +115,7 @@ def test_a_run_that_nobody_watched_has_no_images_of_results():
     _, loss = lenet(watch=False)
     conv = item(page.data(picture(loss)), "conv2d")
     assert "seconds" not in conv
-    assert [image["caption"] for image in conv["images"]] == ["gradient, first example"]
+    assert captions(conv) == ["gradient, first example"]
     loss.backward()
     conv = item(page.data(picture(loss)), "conv2d")
     assert conv["images"] == conv["numbers"] == []
@@ -358,8 +362,14 @@ def test_it_pans_zooms_and_turns(opened):
     assert after[1] < before[1] and after[2:] == before[2:]
     there.scroll(300, 500, -300)
     assert there.run(VIEW)[2] < after[2] * 0.8
-    there.type("0")
+    there.type("Home")
     assert there.run(VIEW) == before
+    there.type("0")  # all of it
+    inside = (
+        "const [m, g] = ['main', 'main svg > g'].map(s => document.querySelector(s).getBoundingClientRect());"
+        "return g.left >= m.left && g.right <= m.right && g.top >= m.top - 1 && g.bottom <= m.bottom + 1"
+    )
+    assert there.run(inside)
     there.click("[title^='top to bottom']")
     assert there.run("const b = document.querySelector('main svg > g').getBBox(); return b.width > b.height")
 
@@ -403,7 +413,7 @@ def test_a_phone(opened):
     try:
         there.size(420, 800)
         there.run("document.querySelector('main').focus()")
-        there.type("0", "ArrowDown", "ArrowDown")
+        there.type("Home", "ArrowDown", "ArrowDown")
         inside = there.run(
             "const m = document.querySelector('main').getBoundingClientRect();"
             "const n = document.querySelector('g.selected').getBoundingClientRect();"

@@ -121,7 +121,8 @@ def _item(item: Item, gradients: dict[Node, np.ndarray]) -> dict[str, Any]:
         _show(known, "filters, first channel", leaf.array[None, :, 0])
     if node in gradients:
         known["numbers"].append({"name": "gradient"} | array_data(gradients[node]))
-        _show(known, "gradient, first example", gradients[node] if node.op else gradients[node][None])
+        g = gradients[node]
+        _show(known, *(("gradient, first example", g) if node.op else ("gradient", g[None])))
     return known
 
 

@@ -225,6 +225,7 @@ document.addEventListener("keydown", (event) => {
     "=": () => stage.zoom(1.25),
     "-": () => stage.zoom(0.8),
     0: () => stage.fit(),
+    Home: () => stage.start(),
   };
   const action = event.key in AHEAD ? () => walk(event.key) : actions[event.key];
   if (!action) return;

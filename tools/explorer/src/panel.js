@@ -62,7 +62,7 @@ function ofItem(item, path) {
     const image = element("img", { src: `data:image/png;base64,${png}`, alt: caption });
     parts.push(element("figure", {}, image, element("figcaption", {}, caption)));
   }
-  parts.push(...section("numbers", item.numbers));
+  parts.push(...section(item.numbers.map(({ name }) => name).join(" and "), item.numbers));
   for (const { heading, rows } of about?.sections ?? []) parts.push(...section(heading, rows));
   return [
     element("h2", {}, item.title, item.shape ? element("span", {}, item.shape) : null),
@@ -91,7 +91,8 @@ const KEYS = [
   ["arrows", "along the edges, and to neighbours"],
   ["Enter", "unfold a module, or fold the one around"],
   ["/", "search; Enter takes the next one found"],
-  ["+  -  0", "zoom in, out, all"],
+  ["+  -", "zoom in and out"],
+  ["0  Home", "all of it, or from the start"],
   ["Esc", "close, clear"],
 ];
 

@@ -48,7 +48,7 @@ export class Stage {
     this.svg = svg;
     settle(svg);
     if (this.view) this.apply();
-    else this.fit();
+    else this.start();
   }
 
   size() {
@@ -72,19 +72,30 @@ export class Stage {
     this.svg.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
   }
 
-  // Everything, or as much from the top as can be read.
+  // Everything, as small as it takes.
   fit() {
     const { width, height } = this.size();
+    this.from(Math.min(1.6, width / this.whole.width, height / this.whole.height));
+  }
+
+  // From where the data comes in, as large as can be read.
+  start() {
+    const { width, height } = this.size();
+    const [across, down] = [width / this.whole.width, height / this.whole.height];
+    const oneSide = Math.max(across, down); // at this scale one side fits, and the other is a way to go
+    this.from(oneSide < 1 ? oneSide : Math.min(1.6, Math.max(1, Math.min(across, down))));
+  }
+
+  from(scale) {
+    const { width, height } = this.size();
     const whole = this.whole;
-    const all = Math.min(width / whole.width, height / whole.height);
-    const scale = Math.min(1.6, Math.max(all, Math.min(1, width / whole.width)));
+    const place = (from, length, room) => (length > room + 0.5 ? from : from + (length - room) / 2);
     this.view = {
-      x: whole.x + (whole.width - width / scale) / 2,
-      y: all < scale ? whole.y : whole.y + (whole.height - height / scale) / 2,
+      x: place(whole.x, whole.width, width / scale),
+      y: place(whole.y, whole.height, height / scale),
       width: width / scale,
       height: height / scale,
     };
-    if (whole.width * scale > width) this.view.x = whole.x;
     this.apply();
   }
 
