@@ -1,4 +1,4 @@
-"""The site has a live page of the explorer (a MkDocs hook): lenet.html, of which graphs.md shows a picture."""
+"""The site has a page of the explorer to try, lenet.html (a MkDocs hook)."""
 
 from __future__ import annotations
 
