@@ -14,6 +14,7 @@ In the folder out/ (or --out) it leaves
     metrics.csv               one row per epoch
     graph.svg                 the recorded graph of the loss, backward through which the network learns
     curves.png  filters.png  features.png  confusion.png  mistakes.png
+    report.html               all that on one page, and what the network looks at
 
 Ctrl-C finishes the batch, saves and stops; a run that is resumed gives, bit for bit, the weights of one
 that was never interrupted.  The images of the test set are only ever looked at to report on them: the
@@ -281,6 +282,13 @@ def draw_pictures(run: Run, out: Path) -> None:
     tg.vision.mistakes(images, labels, guesses, said, classes, out / "mistakes.png")
 
 
+def write_report(run: Run, out: Path) -> None:
+    """All of that on one page, and what the network looks at; without matplotlib, too."""
+    images, labels = next(iter(DataLoader(run.test, len(run.test))))
+    name = out / "report.html"
+    tg.vision.report(name, run.model, images, labels, FashionMNIST.classes, run.history, "FashionNet")
+
+
 # --- the command line ------------------------------------------------------------------------------
 
 
@@ -412,6 +420,7 @@ def train(run: Run, out: Path, stop: Interrupt) -> int:
             return 130
     if pictures:
         draw_pictures(run, out)
+    write_report(run, out)
     print(f"in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
     print(f"test accuracy: {100 * run.history[-1]['test_accuracy']:.2f} %")
     return 0

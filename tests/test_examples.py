@@ -102,7 +102,14 @@ def lasting(out: Path) -> list[dict[str, str]]:
 def test_train_fashion_leaves_everything_it_promises(tmp_path):
     printed = run("train_fashion.py", "--smoke", cwd=tmp_path)
     out = tmp_path / "out"
-    files = {"checkpoint.safetensors", "graph.svg", "metrics.csv", "model.safetensors", *PICTURES}
+    files = {
+        "checkpoint.safetensors",
+        "graph.svg",
+        "metrics.csv",
+        "model.safetensors",
+        "report.html",
+        *PICTURES,
+    }
     assert {path.name for path in out.iterdir()} == files
 
     last = printed.strip().splitlines()[-1]
@@ -113,6 +120,8 @@ def test_train_fashion_leaves_everything_it_promises(tmp_path):
 
     assert ET.parse(out / "graph.svg").getroot().tag.endswith("svg")
     assert "conv2d" in (out / "graph.svg").read_text()
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert f"{100 * float(rows[-1]['test_accuracy']):.2f} % of 100 images right" in report
     for name in PICTURES:
         with Image.open(out / name) as picture:
             picture.verify()
@@ -229,6 +238,7 @@ def test_without_the_viz_extra_it_says_so_and_trains(tmp_path, monkeypatch, caps
         "checkpoint.safetensors",
         "metrics.csv",
         "model.safetensors",
+        "report.html",
     }
 
 

@@ -9,6 +9,7 @@ from .canvas import Animation
 from .heat import heat_maps, overlay
 from .inside import grad_cam, guided_backprop, occlusion, saliency
 from .pictures import confusion_matrix, feature_maps, learning_rates, mistakes, training_curves, weights
+from .report import report
 from .sheet import contact_sheet
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "occlusion",
     "overlay",
     "photo",
+    "report",
     "saliency",
     "training_curves",
     "weights",

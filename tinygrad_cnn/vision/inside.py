@@ -7,7 +7,7 @@ gradients and its hooks are left as they were.  Everything is read off the tape 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from typing import Any, cast
@@ -129,34 +129,25 @@ def grad_cam(
             f"{name}: {layer if layers else 'a convolution'} is none of the modules of "
             f"{type(model).__name__}; name one of model.named_modules()"
         )
-    results: list[tuple[Any, Any]] = []  # (the place on the tape, the array) when the layer is done: what
-    with ExitStack() as undo:  # writes over the tensor later, such as relu_, gets a new place and a new array
-        for module in layers:
-            hook = module.register_forward_hook(
-                lambda _, __, out: results.append((getattr(out, "node", None), getattr(out, "array", None)))
+    with _results(layers) as found, _explained(name, model, x, target) as (x, score):
+        if not found:
+            raise ArgumentError(f"{name}: {layer or 'a convolution'} did not run; choose a layer that does")
+        _, node, a = found[-1]
+        if a is None or a.ndim < 3:
+            raise ArgumentError(
+                f"{name}: the result of {layer} is {'no Tensor' if a is None else a.shape}, and has "
+                "no pixels; choose a layer whose result is (n, channels, *size)"
             )
-            undo.enter_context(hook)
-        with _explained(name, model, x, target) as (x, score):
-            if not results:
-                raise ArgumentError(
-                    f"{name}: {layer or 'a convolution'} did not run; choose a layer that does"
-                )
-            node, a = results[-1]
-            if a is None or a.ndim < 3:
-                raise ArgumentError(
-                    f"{name}: the result of {layer} is {'no Tensor' if a is None else a.shape}, and has "
-                    "no pixels; choose a layer whose result is (n, channels, *size)"
-                )
-            found = {} if node is None else gradients_at([score], {node})
-            if node not in found:
-                raise GraphError(
-                    f"{name}: the output does not depend on the result of {layer or 'the last convolution'}; "
-                    "choose a layer on the way to it"
-                )
-            pixels = tuple(range(2, a.ndim))
-            weights = found[node].mean(pixels, keepdims=True)
-            heat = np.maximum((weights * a).sum(1), 0)
-            return _spread(heat, x.shape[2:]) if upsample else heat
+        arrived = {} if node is None else gradients_at([score], {node})
+        if node not in arrived:
+            raise GraphError(
+                f"{name}: the output does not depend on the result of {layer or 'the last convolution'}; "
+                "choose a layer on the way to it"
+            )
+        pixels = tuple(range(2, a.ndim))
+        weights = arrived[node].mean(pixels, keepdims=True)
+        heat = np.maximum((weights * a).sum(1), 0)
+        return _spread(heat, x.shape[2:]) if upsample else heat
 
 
 def occlusion(
@@ -229,6 +220,24 @@ def occlusion(
 
 
 # --- what they share -------------------------------------------------------------------------------
+
+
+@contextmanager
+def _results(layers: Iterable[Module]) -> Iterator[list[tuple[Module, Any, Any]]]:
+    """(the layer, the place on the tape, the array) of each result of these layers, in order of the calls.
+
+    As it is when the layer is done: what writes over the tensor later, such as relu_, gets a new place and
+    a new array.  Of what is no Tensor, both are None.
+    """
+    found: list[tuple[Module, Any, Any]] = []
+
+    def note(module: Module, _: Any, out: Any) -> None:
+        found.append((module, getattr(out, "node", None), getattr(out, "array", None)))
+
+    with ExitStack() as undo:
+        for layer in layers:
+            undo.enter_context(layer.register_forward_hook(note))
+        yield found
 
 
 @contextmanager

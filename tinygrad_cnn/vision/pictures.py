@@ -60,27 +60,7 @@ def training_curves(
     >>> training_curves(rows, "curves.png").name
     'curves.png'
     """
-    if not isinstance(history, Mapping):
-        names = dict.fromkeys(name for row in history for name in row)
-        history = {name: [row.get(name, math.nan) for row in history] for name in names}
-    columns = {name: _numbers(values) for name, values in history.items()}
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(
-            f"training_curves: the columns have different lengths, {lengths}; give as many of each"
-        )
-    panels: dict[str, dict[str, np.ndarray]] = {}
-    for quantity in quantities:
-        for name, values in columns.items():
-            if f"_{name}".endswith(f"_{quantity}") and np.isfinite(values).any():
-                panels.setdefault(quantity, {})[name.removesuffix(quantity).rstrip("_")] = values
-    if not panels:
-        raise ArgumentError(
-            f"training_curves: none of {', '.join(quantities)} has a number in the columns "
-            f"{', '.join(columns) or '(none)'}; name the quantities to draw"
-        )
-    steps = columns.get(x, np.arange(1, 1 + max(lengths.values())))
-
+    panels, steps = _panels("training_curves", history, quantities, x)
     figure = _figure(4.4 * len(panels), 3.2)
     figure.set_layout_engine("constrained", w_pad=0.12)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -344,6 +324,30 @@ def mistakes(
 
 
 # --- what they share -------------------------------------------------------------------------------
+
+
+def _panels(
+    name: str, history: Any, quantities: Sequence[str], x: str
+) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
+    """(for each quantity its curves by name, what to draw them against)."""
+    if not isinstance(history, Mapping):
+        found = dict.fromkeys(key for row in history for key in row)
+        history = {key: [row.get(key, math.nan) for row in history] for key in found}
+    columns = {key: _numbers(values) for key, values in history.items()}
+    lengths = {key: len(values) for key, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(f"{name}: the columns have different lengths, {lengths}; give as many of each")
+    panels: dict[str, dict[str, np.ndarray]] = {}
+    for quantity in quantities:
+        for key, values in columns.items():
+            if f"_{key}".endswith(f"_{quantity}") and np.isfinite(values).any():
+                panels.setdefault(quantity, {})[key.removesuffix(quantity).rstrip("_")] = values
+    if not panels:
+        raise ArgumentError(
+            f"{name}: none of {', '.join(quantities)} has a number in the columns "
+            f"{', '.join(columns) or '(none)'}; name the quantities to draw"
+        )
+    return panels, columns.get(x, np.arange(1, 1 + max(lengths.values())))
 
 
 def _figure(width: float, height: float) -> Figure:
