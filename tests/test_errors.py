@@ -154,3 +154,12 @@ def test_what_is_left_to_python(title, ran):
 
 if __name__ == "__main__":
     PAGE.write_text(run(PAGE.read_text(encoding="utf-8"))[0], encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["flip", "permute", "tile"])
+def test_axes_are_given_once(name):
+    x = tg.ones(2, 3)
+    by_name = getattr(tg, name)(x, dims=(1, 0))
+    assert by_name.tolist() == getattr(x, name)(1, 0).tolist() == getattr(x, name)((1, 0)).tolist()
+    with pytest.raises(errors.ArgumentError, match="twice"):
+        getattr(x, name)(1, 0, dims=(1, 0))

@@ -121,8 +121,14 @@ def _dims(name: str, x: Tensor, dim: Any, keepdim: Any = False) -> tuple[int, ..
     return tuple(dims) if x.ndim else ()
 
 
-def _sizes(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
-    """`f(2, 3)` and `f((2, 3))` alike."""
+def _sizes(name: str, sizes: Sequence[Any], named: Any = None) -> tuple[int, ...]:
+    """`f(2, 3)`, `f((2, 3))` and, by its name, `f(dims=(2, 3))` alike."""
+    if named is not None:
+        if sizes:
+            raise ArgumentError(
+                f"{name}: axes are given twice, {sizes!r:.40} and {named!r:.40}; give them once"
+            )
+        sizes = (named,)
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
     try:

@@ -97,9 +97,9 @@ class Shapes:
             )
         return self.reshape(*self.shape[:axis], *wanted, *self.shape[axis + 1 :])
 
-    def permute(self: Tensor, *dims: Any) -> Tensor:
+    def permute(self: Tensor, *axes: Any, dims: Any = None) -> Tensor:
         """The axes in another order."""
-        order = tuple(_dim("permute", self, d) for d in _sizes("permute", dims))
+        order = tuple(_dim("permute", self, d) for d in _sizes("permute", axes, dims))
         if sorted(order) != list(range(self.ndim)):
             raise ArgumentError(
                 f"permute: {order} does not name each of the {self.ndim} axes of x {self.shape} once"
@@ -193,9 +193,9 @@ class Shapes:
         out = wide.reshape([count * n for count, n in zip(counts, own, strict=True)])
         return out.clone() if out.writes is self.writes else out
 
-    def tile(self: Tensor, *dims: Any) -> Tensor:
+    def tile(self: Tensor, *times: Any, dims: Any = None) -> Tensor:
         """`repeat`, with a count of 1 for axes in front that have none."""
-        counts = _sizes("tile", dims)
+        counts = _sizes("tile", times, dims)
         return self.repeat((1,) * (_tensor("tile", self).ndim - len(counts)) + counts)
 
     def repeat_interleave(
@@ -334,9 +334,9 @@ class Shapes:
             return self.reshape(1)
         return shape.frames(self, dim=axis, size=size, step=step)
 
-    def flip(self: Tensor, *dims: Any) -> Tensor:
+    def flip(self: Tensor, *axes: Any, dims: Any = None) -> Tensor:
         """Reverse the order along axes."""
-        order = tuple(_dim("flip", self, d) for d in _sizes("flip", dims))
+        order = tuple(_dim("flip", self, d) for d in _sizes("flip", axes, dims))
         return shape.flip(self, dims=_dims("flip", self, order) if order else ())
 
     def fliplr(self: Tensor) -> Tensor:
