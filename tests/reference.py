@@ -72,6 +72,13 @@ def cos(x):
     return result(np.cos(x.value), [x], [lambda g: mul(mul(g, sin(x)), Ref(-1))])
 
 
+def matmul(x, y):
+    """Row times column, as products that are added up."""
+    left, right = take(x, lambda a: a[:, :, None]), take(y, lambda a: a[None])
+    total = sum_to(mul(left, right), (len(x.value), 1, y.shape[1]))
+    return take(total, lambda a: a[:, 0])
+
+
 def sum_to(x, shape):
     """Add up what was broadcast."""
     value = x.value.sum(tuple(range(x.value.ndim - len(shape))))

@@ -103,16 +103,24 @@ class Programs(RuleBasedStateMachine):
             twin.node.sink = twin
         self.live.append(twin)
 
-    @rule(i=which, j=which, kind=st.sampled_from(["add", "mul", "sin", "clone", "sum"]), recording=mostly)
+    @rule(
+        i=which,
+        j=which,
+        kind=st.sampled_from(["add", "mul", "sin", "clone", "sum", "matmul"]),
+        recording=mostly,
+    )
     def compute(self, i, j, kind, recording):
         x = self.pick(i)
         y = self.other(x, j)
-        if kind == "mul" and np.abs(x.array).max() * np.abs(y.array).max() > LARGE:
+        if kind == "matmul" and (x.array.ndim != 2 or y.array.ndim != 2 or x.array.shape[1] != len(y.array)):
+            kind = "mul"
+        if kind in ("mul", "matmul") and np.abs(x.array).max() * np.abs(y.array).max() > LARGE:
             kind = "sin"
         with tg.set_grad_enabled(recording):
             tensor, result = {
                 "add": lambda: (x.tensor + y.tensor, ref.add(x.read(), y.read())),
                 "mul": lambda: (x.tensor * y.tensor, ref.mul(x.read(), y.read())),
+                "matmul": lambda: (x.tensor @ y.tensor, ref.matmul(x.read(), y.read())),
                 "sin": lambda: (x.tensor.sin(), ref.sin(x.read())),
                 "clone": lambda: (x.tensor.clone(), ref.expand(x.read(), x.array.shape)),
                 "sum": lambda: (x.tensor.sum(), ref.sum_to(x.read(), ())),
@@ -258,9 +266,18 @@ class Programs(RuleBasedStateMachine):
 
     # --- gradients -------------------------------------------------------------------------------------
 
-    @rule(i=which, retain=mostly, create=flags)
-    def backward(self, i, retain, create):
+    @rule(i=which, retain=mostly, create=flags, then=st.sampled_from(["", "again", "zero_", "inputs="]))
+    def backward(self, i, retain, create, then):
+        """And then what brings to light who shares memory with a gradient: another one, a write to one."""
         x = self.pick(i)
+        leaves = [y for y in self.live if x.node is not None and y.leaf and y.node in ref.reachable(x.node)]
+        self._backward(x, retain, create, leaves[:1] if then == "inputs=" else None)
+        if then == "again":
+            self._backward(x, retain, create)
+        elif then == "zero_" and leaves and leaves[-1].grad is not None:
+            self._zero(leaves[-1])
+
+    def _backward(self, x, retain, create, inputs=None):
         seed = tg.ones(x.array.shape, dtype=tg.float64)
         if x.node is None:
             with pytest.raises(GraphError, match="does not require grad"):
@@ -269,7 +286,8 @@ class Programs(RuleBasedStateMachine):
         found = ref.gradients(x.node, Ref(np.ones(x.array.shape)))
         may_fail = self._may_fail(x.node)
         try:
-            x.tensor.backward(seed, retain_graph=retain or create, create_graph=create)
+            wanted = inputs and [y.tensor for y in inputs]
+            x.tensor.backward(seed, retain_graph=retain or create, create_graph=create, inputs=wanted)
             failed = False
         except GraphError:
             assert may_fail
@@ -277,7 +295,7 @@ class Programs(RuleBasedStateMachine):
         if not (retain or create):
             self.released.update(ref.reachable(x.node))
         for node, g in found.items():
-            if node.sink is not None:
+            if node.sink is not None and (not inputs or node.sink in inputs):
                 self._collect(node.sink, g, create, failed)
 
     def _collect(self, twin, g, create, failed):
@@ -297,7 +315,31 @@ class Programs(RuleBasedStateMachine):
 
     @rule(i=which, j=which, retain=mostly, create=flags)
     def grad(self, i, j, retain, create):
-        y, x = self.pick(i), self.pick(j)
+        self._grad(self.pick(i), self.pick(j), retain, create)
+
+    @rule(i=which, j=which, write=flags)
+    def grad_of_grad(self, i, j, write):
+        """Once more by what it depends on, and sometimes what was read is written to in between."""
+        y = self.pick(i)
+        nodes = set() if y.node is None else set(ref.reachable(y.node))
+        below = [x for x in self.live if x.node in nodes and x is not y]
+        if not below:
+            return
+        x, before = below[j % len(below)], len(self.live)
+        self._grad(y, x, True, True)
+        if len(self.live) == before:
+            return
+        g = self.live[-1]
+        read = [z for z in self.live[:-1] if any(m is z.memory for n in nodes for m, _ in n.seen)]
+        read = [z for z in read if z.array.flags.writeable]
+        if write and read:
+            with tg.no_grad():
+                read[j % len(read)].tensor.add_(1.0)
+            read[j % len(read)].array[...] += 1
+            read[j % len(read)].memory.writes += 1
+        self._grad(g, x, True, False)
+
+    def _grad(self, y, x, retain, create):
         if y.node is None or x.node is None:
             with pytest.raises(GraphError, match="does not require grad"):
                 tg.autograd.grad(y.tensor.sum(), x.tensor)
@@ -322,7 +364,6 @@ class Programs(RuleBasedStateMachine):
         if g is not None:
             twin = Twin(g, None).become(found, create)
             twin.array.flags.writeable = g.array.flags.writeable  # of a sum it may be one number, expanded
-            twin.memory.shared = g.writes[1]
             self.live.append(twin)
 
     @rule(i=which, how=st.sampled_from(["None", "zero_", "adopt"]))
@@ -331,12 +372,15 @@ class Programs(RuleBasedStateMachine):
         if how == "None":
             x.tensor.grad = x.grad = None
         elif x.grad is not None and how == "zero_":
-            with tg.no_grad():
-                gradient(x.tensor).zero_()
-            x.grad.array[...] = 0
-            x.grad.memory.writes += 1
+            self._zero(x)
         elif x.grad is not None and x.grad not in self.live:
             self.live.append(x.grad)
+
+    def _zero(self, x):
+        with tg.no_grad():
+            gradient(x.tensor).zero_()
+        x.grad.array[...] = 0
+        x.grad.memory.writes += 1
 
     @precondition(lambda self: len(self.live) > 1)
     @rule(i=which)
