@@ -305,7 +305,8 @@ def networks(draw: st.DrawFn, max_steps: int = 6) -> Network:
 def _place(x: np.ndarray, y: np.ndarray, training: bool, number: int) -> Place:
     f, s, p, d, o, groups = digits(number, *BASES.values())
     groups = 2**groups if x.shape[1] % 2**groups == 0 else 1
-    return Place(x, y, training, f + 1, s + 1, p, d + 1, (o + 1) * groups, groups)
+    dilation = d + 1 if f else 1  # one tap has no gaps
+    return Place(x, y, training, f + 1, s + 1, p, dilation, (o + 1) * groups, groups)
 
 
 def _again(fits: Fits, before: Place, x: np.ndarray) -> bool:
