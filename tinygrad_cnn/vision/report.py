@@ -46,7 +46,8 @@ table.confusion{border-collapse:separate;border-spacing:2px;font-size:13px}
 background:color-mix(in srgb,var(--good) calc(var(--share)*55%),transparent)}
 .confusion th{font-weight:400;text-align:right;padding:0 6px;white-space:nowrap}
 .confusion thead th{writing-mode:vertical-rl;transform:rotate(180deg);text-align:left;padding:6px 0}
-.confusion .right{font-weight:700}.confusion td:last-child{background:none;color:var(--good);white-space:nowrap}
+.confusion .right{font-weight:700}
+.confusion td:last-child{background:none;color:var(--good);white-space:nowrap}
 """
 
 
