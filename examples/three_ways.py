@@ -103,7 +103,7 @@ def fitted(full, shape, padding):
 
 
 # --8<-- [start:library]
-def library(x, w, dz, **options):
+def by_the_library(x, w, dz, **options):
     """dA_prev, dW, db by backward."""
     x, w, b = (t.detach().requires_grad_() for t in (x, w, tg.zeros(w.shape[0], dtype=w.dtype)))
     F.conv2d(x, w, b, **options).backward(dz)
@@ -137,7 +137,7 @@ def three_ways(A_prev, W, dZ, stride=1, pad=0):
     return {
         "loops": loops(A_prev, W, dZ, stride, pad),
         "turned": to_textbook(*turned(*tensors, **pairs)),
-        "library": to_textbook(*library(*tensors, **pairs)),
+        "library": to_textbook(*by_the_library(*tensors, **pairs)),
     }
 
 

@@ -43,7 +43,7 @@ def test_the_three_ways_are_one(config, data):
             dz.sum((0, 2, 3)),
         ),
         [t.numpy() for t in turned_by_group(*tensors, config.groups, **options)],
-        [t.numpy() for t in three_ways.library(*tensors, **options, groups=config.groups)],
+        [t.numpy() for t in three_ways.by_the_library(*tensors, **options, groups=config.groups)],
     ]
     for by_loops, by_turning, by_library in zip(*ways, strict=True):
         np.testing.assert_array_equal(by_turning, by_loops)

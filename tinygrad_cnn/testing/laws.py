@@ -73,8 +73,8 @@ class _Trial:
 
     def __init__(self, law: str, fn: Function, inputs: Sequence[Any], at: Any = None, **options: Any):
         self.law, self.fn, self.options = law, fn, options
-        self.library = frameworks.of(inputs)
-        self.inputs = [self.library.array(x) if self.library.is_tensor(x) else x for x in inputs]
+        self.framework = frameworks.of(inputs)
+        self.inputs = [self.framework.array(x) if self.framework.is_tensor(x) else x for x in inputs]
         floating = [i for i, x in enumerate(self.inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
         self.at = floating if at is None else list(at)
         self.rng = np.random.default_rng((2, 71828))  # nobody's own numbers by chance, as those of seed 0 are
@@ -82,7 +82,7 @@ class _Trial:
     def tensors(self, inputs: Sequence[Any], at: Sequence[int] = ()) -> list[Any]:
         """Tensors over these arrays; those `at` require grad."""
         return [
-            self.library.leaf(np.asarray(x), i in at) if isinstance(x, (np.ndarray, np.generic)) else x
+            self.framework.leaf(np.asarray(x), i in at) if isinstance(x, (np.ndarray, np.generic)) else x
             for i, x in enumerate(inputs)
         ]
 
@@ -92,16 +92,16 @@ class _Trial:
 
     def __call__(self, *inputs: Any, **options: Any) -> np.ndarray:
         """The result for these inputs, or for the trial's own."""
-        with self.library.no_grad():
-            return self.library.array(self.call(self.tensors(inputs or self.inputs), **options))
+        with self.framework.no_grad():
+            return self.framework.array(self.call(self.tensors(inputs or self.inputs), **options))
 
     def gradients(self, g: np.ndarray, at: Any = None, inputs: Any = None) -> list[np.ndarray | None]:
         """By the inputs in question, for the incoming gradient g."""
         at = self.at if at is None else at
         leaves = self.tensors(inputs or self.inputs, at)
-        seed = self.library.leaf(np.asarray(g), False)  # arithmetic makes numbers of arrays without axes
-        found = self.library.grad([self.call(leaves)], [leaves[i] for i in at], [seed])
-        return [None if dx is None else self.library.array(dx) for dx in found]
+        seed = self.framework.leaf(np.asarray(g), False)  # arithmetic makes numbers of arrays without axes
+        found = self.framework.grad([self.call(leaves)], [leaves[i] for i in at], [seed])
+        return [None if dx is None else self.framework.array(dx) for dx in found]
 
     def like(self, array: np.ndarray) -> np.ndarray:
         """Other numbers, of this shape and dtype."""
@@ -118,7 +118,7 @@ class _Trial:
     def subject(self) -> Subject:
         """The function and its inputs, to speak of."""
         called = partial(self.fn, **self.options) if self.options else self.fn
-        return Subject.of(called, self.inputs, self.library)
+        return Subject.of(called, self.inputs, self.framework)
 
     def name(self, i: int) -> str:
         return self.subject().names[i]
@@ -248,14 +248,14 @@ def gradients_add_up(fn: Function, inputs: Sequence[Any]) -> None:
     dg, dh = f.gradients(g), f.gradients(h)
     leaves = f.tensors(f.inputs, f.at)
     wanted = [leaves[i] for i in f.at]
-    seeds = [f.library.leaf(seed, False) for seed in (g, h)]
+    seeds = [f.framework.leaf(seed, False) for seed in (g, h)]
     outs = [f.call(leaves), f.call(leaves)]
-    together = f.library.grad(outs, wanted, seeds)
+    together = f.framework.grad(outs, wanted, seeds)
     for out, seed in zip(outs, seeds, strict=True):
         if out.requires_grad:
             out.backward(seed)
     for what, found in (("the gradient", together), (".grad", [x.grad for x in wanted])):
-        arrays = [None if dx is None else f.library.array(dx) for dx in found]
+        arrays = [None if dx is None else f.framework.array(dx) for dx in found]
         f.hold(what, arrays, _sum(dg, dh), size=_largest(dg + dh))
 
 
@@ -265,14 +265,14 @@ def has_symmetric_second_derivatives(fn: Function, inputs: Sequence[Any]) -> Non
     leaves = f.tensors(f.inputs, f.at)
     wanted = [leaves[i] for i in f.at]
     out = f.call(leaves)
-    c = f.library.leaf(f.like(f.library.array(out)), False)
-    first = f.library.grad([out], wanted, [c], create_graph=True)
+    c = f.framework.leaf(f.like(f.framework.array(out)), False)
+    first = f.framework.grad([out], wanted, [c], create_graph=True)
     used = [i for i, dx in enumerate(first) if dx is not None and dx.requires_grad]
 
     def product(v: list[np.ndarray]) -> list[Any]:
-        seeds = [f.library.leaf(v[i], False) for i in used]
-        found = f.library.grad([first[i] for i in used], wanted, seeds)
-        return [None if dx is None else f.library.array(dx) for dx in found]
+        seeds = [f.framework.leaf(v[i], False) for i in used]
+        found = f.framework.grad([first[i] for i in used], wanted, seeds)
+        return [None if dx is None else f.framework.array(dx) for dx in found]
 
     u, v = ([f.like(f.inputs[i]) for i in f.at] for _ in "uv")
     there, size = _dot(u, product(v))
@@ -445,7 +445,7 @@ def conv_transpose_is_the_adjoint(
     there = f()
     y = f.like(there)
     extra = tuple((n + sum(p) - d * (k - 1) - 1) % s for n, k, s, p, d, _ in geom.axes())
-    leaf = f.library.leaf(y, False)
+    leaf = f.framework.leaf(y, False)
     t = _Trial(law, conv_transpose, [leaf, w], **options, output_padding=extra)
     back = t()
     t.holds("the size", back.shape, f.inputs[0].shape)
