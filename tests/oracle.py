@@ -187,3 +187,65 @@ def conv_weight_grad_by_taps(y, x, kernel, stride, padding, dilation, groups):
         rows, columns = (b.reshape(*b.shape[:3], math.prod(y.shape[3:])) for b in (y, part))
         dw[(..., *a)] = np.einsum("ngoi,ngci->goc", rows, columns, optimize=True)
     return dw.reshape(-1, *dw.shape[2:])
+
+
+# --- resampling: of every new pixel, how much it has of each old one -------------------------------------
+
+
+def tent(t):
+    return max(0.0, 1 - abs(t))
+
+
+def keys(t, a):
+    """Cubic convolution (Keys 1981)."""
+    t = abs(t)
+    if t <= 1:
+        return (a + 2) * t**3 - (a + 3) * t**2 + 1
+    return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0
+
+
+def lanczos(t):
+    """sinc(t) sinc(t / 3), up to 3."""
+    if t == 0:
+        return 1.0
+    return 3 * math.sin(math.pi * t) * math.sin(math.pi * t / 3) / (math.pi * t) ** 2 if abs(t) < 3 else 0.0
+
+
+WIDE = {"linear": (tent, 1), "cubic": (lambda t: keys(t, -0.5), 2), "lanczos": (lanczos, 3)}
+
+
+def step_between(n, out, scale, align_corners):
+    """From one new pixel to the next, in old ones."""
+    if align_corners:
+        return (n - 1) / (out - 1) if out > 1 else 0.0
+    return n / out if scale is None else 1 / scale
+
+
+def window_of(n, out, i):
+    """The pixels of which an adaptive pool makes pixel i."""
+    return range(math.floor(i * n / out), math.ceil((i + 1) * n / out))
+
+
+def resampling(kind, n, out, scale=None, align_corners=False):
+    """The matrix (out, n) of an axis; "wide linear", "wide cubic" and "wide lanczos" are antialiased."""
+    align_corners = align_corners and kind not in ("nearest", "exact", "area")
+    matrix, step = np.zeros((out, n)), step_between(n, out, scale, align_corners)
+    for i in range(out):
+        corner, centre = step * i, step * (i + 0.5)
+        at = corner if align_corners else centre - 0.5
+        if n == out and kind in ("nearest", "linear", "wide linear", "wide cubic", "wide lanczos"):
+            matrix[i, i] = 1
+        elif kind == "nearest":
+            matrix[i, math.floor(np.float32(i) * np.float32(step))] = 1
+        elif kind == "exact":
+            matrix[i, math.floor(np.float32(i + 0.5) * np.float32(step))] = 1
+        elif kind in ("linear", "cubic"):
+            for j in range(-3, n + 3):  # beyond the image is its last pixel
+                matrix[i, min(max(j, 0), n - 1)] += tent(at - j) if kind == "linear" else keys(at - j, -0.75)
+        elif kind == "area":
+            matrix[i, window_of(n, out, i)] = 1 / len(window_of(n, out, i))
+        else:
+            weight, _ = WIDE[kind.removeprefix("wide ")]
+            matrix[i] = [weight((j + 0.5 - centre) / max(1, step)) for j in range(n)]
+            matrix[i] /= matrix[i].sum()
+    return matrix

@@ -95,8 +95,7 @@ def take_over(module: types.ModuleType, code: Any) -> None:
     # Rules of other files and the registry know the old ops, which now behave like the new ones.
     ops = {op.name: op for op in before.values() if type(op).__name__ == "Op"}
     vars(sys.modules["tinygrad_cnn.op"])["registry"].update(ops)
-    for cached in caches():
-        cached.cache_clear()
+    forget()
 
 
 def become(old: Any, new: Any) -> None:
@@ -125,6 +124,12 @@ def become(old: Any, new: Any) -> None:
             if isinstance(getattr(old, inner, None), types.FunctionType):
                 become(getattr(old, inner), getattr(new, inner))
                 break
+
+
+def forget() -> None:
+    """Empty all caches."""
+    for cached in caches():
+        cached.cache_clear()
 
 
 @functools.cache
@@ -210,6 +215,7 @@ def reached_by(items: list[Any], files: list[Source], marks: dict[Path, bytes]) 
     known = {}
     for item, following in itertools.zip_longest(items, items[1:]):
         reached.clear()
+        forget()  # what an earlier test has left there would not be reached
         start = time.process_time()
         outcome = run(item, following, MOST)
         known[item.nodeid] = marks[item.path], outcome, time.process_time() - start, sorted(reached)

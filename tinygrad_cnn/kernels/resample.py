@@ -13,7 +13,7 @@ PyTorch's rules for coordinates: pixel i of n has its centre at i + 1/2 on an ax
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -73,12 +73,7 @@ class Map:
     @cached_property
     def places(self) -> list[Any]:
         """What each tap sees: a slice where that is possible, else indices."""
-        steps = np.diff(self.index, axis=0, append=self.index[-1:] + 1 if self.out < 2 else self.index[-1:])
-        regular = (steps[:-1] == steps[:1]).all(0) & (steps[:1] > 0).all(0)
-        return [
-            slice(int(at[0]), int(at[-1]) + 1, int(step)) if slices else at
-            for at, step, slices in zip(self.index.T, steps[0], regular, strict=True)
-        ]
+        return [_slice_or_indices(at) for at in self.index.T]
 
     @cached_property
     def T(self) -> Map:
@@ -89,7 +84,7 @@ class Map:
         counts = np.bincount(column, minlength=self.n)
         place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
         at = column[order], place
-        index = np.zeros((self.n, max(1, counts.max(initial=0))), np.intp)
+        index = np.zeros((self.n, counts.max(initial=1)), np.intp)
         weight = np.zeros(index.shape)
         index[at], weight[at] = row[order], self.weight[row, tap][order]
         index = np.where(weight == 0, index[:, :1], index)  # what is not there is at least nothing new
@@ -106,6 +101,13 @@ class Map:
         return self.matrices[dtype]
 
 
+def _slice_or_indices(at: np.ndarray) -> Any:
+    step = at[1] - at[0] if len(at) > 1 else 1
+    if step > 0 and (np.diff(at) == step).all():
+        return slice(int(at[0]), int(at[-1]) + 1, int(step))
+    return at
+
+
 def resample(x: np.ndarray, maps: Sequence[Map | None]) -> np.ndarray:
     """x with each of its last axes, one for each of the maps, multiplied by its map; None leaves it.
 
@@ -120,7 +122,7 @@ def resample(x: np.ndarray, maps: Sequence[Map | None]) -> np.ndarray:
     # What shrinks goes first; what is innermost in memory costs most, so it takes the smaller image.
     todo.sort(key=lambda item: (item[0], -item[1] if item[0] > 1 else item[1]))
     y = x.transpose(order)
-    finite = x.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(x, None)))
+    finite = bool(np.isfinite(np.add.reduce(x, None)))
     for _, axis, m in todo:
         lead, rest = y.shape[:axis], y.shape[axis + 1 :]
         flat = np.ascontiguousarray(y).reshape(prod(lead), m.n, prod(rest))
@@ -136,11 +138,7 @@ def _along(x: np.ndarray, m: Map, finite: bool) -> np.ndarray:
     """
     y = np.empty((x.shape[0], m.out, x.shape[2]), x.dtype)
     if finite and not m.plain and m.n <= DENSE * m.weight.shape[1]:
-        matrix = m.matrix(x.dtype)
-        if x.shape[2] == 1:
-            _shared(lambda x, y: np.matmul(x, matrix.T, out=y), x[..., 0], y[..., 0])
-        else:
-            _shared(lambda x, y: np.matmul(matrix, x, out=y), x, y)
+        _shared(partial(_product, m.matrix(x.dtype)), x, y)
         return y
     weight = m.weight.astype(x.dtype)[:, :, None]
 
@@ -160,6 +158,13 @@ def _along(x: np.ndarray, m: Map, finite: bool) -> np.ndarray:
 
     _shared(taps, x, y)
     return y
+
+
+def _product(matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    if x.shape[2] == 1:
+        np.matmul(x[..., 0], matrix.T, out=y[..., 0])
+    else:
+        np.matmul(matrix, x, out=y)
 
 
 def _shared(work: Any, x: np.ndarray, y: np.ndarray) -> None:
@@ -203,7 +208,7 @@ def nearest(n: int, out: int, scale: float | None = None, exact: bool = False) -
     # In float32, as PyTorch: which pixel a point between two belongs to is decided by rounding.
     step, i = np.float32(_step(n, out, scale, False)), np.arange(out, dtype=np.float32)
     index = np.floor((i + np.float32(0.5) if exact else i) * step).astype(np.intp)
-    return Map(n, np.clip(index, 0, n - 1)[:, None], np.ones((out, 1)))
+    return Map(n, np.minimum(index, n - 1)[:, None], np.ones((out, 1)))
 
 
 @lru_cache(maxsize=256)
@@ -212,9 +217,9 @@ def linear(n: int, out: int, scale: float | None = None, align_corners: bool = F
     if n == out:
         return _identity(n)
     at = np.maximum(_points(n, out, scale, align_corners), 0)
-    before = np.minimum(at.astype(np.intp), n - 1)
+    before = at.astype(np.intp)
     after = np.minimum(before + 1, n - 1)
-    t = np.clip(at - before, 0, 1)
+    t = at - before
     return Map(n, np.stack([before, after], 1), np.stack([1 - t, t], 1))
 
 
@@ -222,10 +227,9 @@ def linear(n: int, out: int, scale: float | None = None, align_corners: bool = F
 def cubic(n: int, out: int, scale: float | None = None, align_corners: bool = False) -> Map:
     """The four pixels around a point, weighted by Keys' cubic convolution with a = -3/4."""
     at = _points(n, out, scale, align_corners)
-    before = np.minimum(np.floor(at), n - 1).astype(np.intp)
-    t = np.clip(at - before, 0, 1)
+    before = np.floor(at).astype(np.intp)
     index = np.clip(before[:, None] + np.arange(-1, 3), 0, n - 1)
-    return Map(n, index, np.stack(cubic_weights(t), 1))
+    return Map(n, index, np.stack(cubic_weights(at - before), 1))
 
 
 def cubic_weights(t: Any) -> list[Any]:
@@ -236,7 +240,7 @@ def cubic_weights(t: Any) -> list[Any]:
 def _ends(n: int, out: int) -> tuple[np.ndarray, np.ndarray]:
     """Where `out` windows that divide an axis start and stop; they overlap where n / out is no integer."""
     i = np.arange(out)
-    return i * n // max(1, out), -(-(i + 1) * n // max(1, out))
+    return i * n // out, -(-(i + 1) * n // out)
 
 
 @lru_cache(maxsize=256)
