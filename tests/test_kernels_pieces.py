@@ -1,4 +1,4 @@
-"""How work is cut and which way is taken, where every way gives the same: what makes kernels fast is held too."""
+"""How work is cut, and which way is taken where each gives the same: what makes kernels fast is held too."""
 
 from __future__ import annotations
 
