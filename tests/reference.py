@@ -14,10 +14,10 @@ clock = itertools.count()
 
 
 class Memory:
-    """What tensors may share: how often it was written without the tape, and whether it was ever shared."""
+    """What tensors may share: how often it was written without the tape."""
 
     def __init__(self):
-        self.writes, self.shared = 0, False
+        self.writes = 0
 
 
 class Node:

@@ -295,6 +295,8 @@ def test_backward_into_chosen_inputs_only():
     equal(x.grad, [2 * 6 * 3])
     equal(h.grad, [12.0])
     assert y.grad is None
+    (x * y).backward(inputs=y)
+    equal(y.grad, [2.0])
 
 
 def test_integers_do_not_join_the_graph():
@@ -313,6 +315,7 @@ def test_errors_name_who_was_called():
     x, alone = leaf(1.0, 2.0), tg.ones(1)
     for call, said in [
         (lambda: autograd.backward((x * x).sum(), inputs=[alone]), "backward: tensor 0"),
+        (lambda: autograd.backward((x * x).sum(), inputs=[]), "backward: inputs is empty"),
         (lambda: autograd.grad((x * x).sum(), [x, alone]), "grad: tensor 1"),
         (lambda: autograd.grad(x * x, x), "grad: the gradient of a non-scalar"),
         (lambda: (x * x).backward(), "backward: the gradient of a non-scalar"),
@@ -522,6 +525,23 @@ def test_a_shared_tensor_cannot_be_changed_while_recording():
     for t in (y, view):
         with pytest.raises(GraphError, match="shares memory"):
             t.add_(1.0)
+    del view, t
+    equal(y.add_(1.0), [3.0, 5.0])
+
+
+def test_a_tensor_whose_views_are_gone_can_be_changed_while_recording():
+    x = leaf(1.0, 2.0)
+    y = x * 2.0
+    total = y[0] * 3.0
+    for i in range(2):
+        y[i] = y[i] * y.detach()[i]
+    y.squeeze_()
+    y += y.reshape(1, 2).reshape(2) * 1.0
+    (y.sum() + total).backward()
+    equal(x.grad, [14.0, 16.0])  # 2 (2x)(2x), and the second factor is a constant; 6 x[0]
+    last = (x * 1.0).reshape(1, 2)  # whose base is gone
+    last *= 2.0
+    equal(last, [[2.0, 4.0]])
 
 
 def test_an_expanded_view_cannot_be_written():

@@ -156,9 +156,14 @@ class Programs(RuleBasedStateMachine):
     def _view(self, x, tensor, view, result, recording):
         array, memory = view(x.array), None
         if np.shares_memory(array, x.array):
-            memory, x.memory.shared = x.memory, True
+            memory = x.memory
         twin = Twin(tensor, array, result.node if recording else None, memory)
         self.live.append(twin)
+
+    def _has_company(self, x):
+        """Whether somebody else has this memory, who is alive."""
+        alive = {id(y): y for y in self.live} | {id(y.grad): y.grad for y in self.live if y.grad}
+        return sum(y.memory is x.memory for y in alive.values()) > 1
 
     # --- in place --------------------------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ class Programs(RuleBasedStateMachine):
         }[kind]()
         recorded = recording and (x.node is not None or (kind != "sin_" and y.node is not None))
         refused = not x.array.flags.writeable or (
-            recorded and ((x.node is not None and x.leaf) or x.memory.shared)
+            recorded and ((x.node is not None and x.leaf) or self._has_company(x))
         )
 
         def step():
@@ -271,7 +276,7 @@ class Programs(RuleBasedStateMachine):
         """And then what brings to light who shares memory with a gradient: another one, a write to one."""
         x = self.pick(i)
         leaves = [y for y in self.live if x.node is not None and y.leaf and y.node in ref.reachable(x.node)]
-        self._backward(x, retain, create, leaves[:1] if then == "inputs=" else None)
+        self._backward(x, retain, create, (then == "inputs=" and leaves[:1]) or None)
         if then == "again":
             self._backward(x, retain, create)
         elif then == "zero_" and leaves and leaves[-1].grad is not None:

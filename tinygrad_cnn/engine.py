@@ -31,7 +31,7 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Sequence[Tensor] | None = None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add d(tensors)/d(leaf) into `.grad` of every leaf (or of `inputs` only).
 
@@ -53,7 +53,12 @@ def backward(
     >>> w.grad
     tensor([3., 5.])
     """
-    wanted = None if inputs is None else {_node("backward", x, i): x for i, x in enumerate(inputs)}
+    wanted: dict[Node, Tensor] | None = None
+    if inputs is not None:
+        several = [inputs] if is_tensor(inputs) else inputs
+        wanted = {_node("backward", x, i): x for i, x in enumerate(several)}
+        if not wanted:
+            raise GraphError("backward: inputs is empty; leave it out, and all leaves are filled in")
 
     def deliver(node: Node, g: Tensor) -> None:
         sink: Any = wanted[node] if wanted else node.sink and node.sink()
@@ -176,7 +181,6 @@ def _pull(
 
                 taped = create_graph or not op.on_arrays
                 known = _known(node, g, taped, create_graph)
-                shared = [writes[1:] for writes, _ in node.versions] if create_graph else ()
                 for indices, rule, arguments in plan.rows:
                     if useful is not None and useful.isdisjoint([parents[index] for index in indices]):
                         continue
@@ -196,8 +200,6 @@ def _pull(
                             grads[parent] = part
                             if taped or part is g or (part.base is not None and not _owned(part)):
                                 lent.add(parent)
-                for (writes, _), before in zip(node.versions, shared, strict=False):
-                    writes[1:] = before  # what rules make of a saved array is no view of the tensor
                 if node.saved and not retain_graph:
                     node.saved, node.versions = None, ()
     except Exception as error:

@@ -23,7 +23,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy import ndarray
 
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .kernels.runtime import quiet, restore
 from .tape import FIXED, Node, state
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Op", "bind", "can_cast", "constant", "get_default_dtype", "is_tensor", "join", "op", "promote", "record",
-    "registry", "result_dtype", "set_default_dtype", "values", "watch", "wrap",
+    "registry", "result_dtype", "set_default_dtype", "too_large", "values", "watch", "wrap",
 ]  # fmt: skip
 
 registry: dict[str, Op] = {}
@@ -428,7 +428,17 @@ def promote(op: Op, values: list[Any]) -> list[Any]:
     dtype = result_dtype(op.name, values)
     if op.floating and dtype.kind != "f":
         dtype = _DEFAULT[float]
-    return [np.asarray(v, dtype) for v in values]
+    try:
+        return [np.asarray(v, dtype) for v in values]
+    except OverflowError:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        number = next(v for v in values if type(v) is int and not low <= v <= high)
+        raise too_large(op.name, number, dtype) from None
+
+
+def too_large(name: str, value: Any, dtype: np.dtype) -> ArgumentError:
+    """What to say of an integer beyond its dtype."""
+    return ArgumentError(f"{name}: {value} does not fit into {dtype}; use a larger dtype, such as int64")
 
 
 def _check_broadcast(op: Op, values: list[Any]) -> None:

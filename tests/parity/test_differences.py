@@ -18,6 +18,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.utils.checkpoint import checkpoint as torch_checkpoint  # noqa: E402
+
 import tinygrad_cnn as tg  # noqa: E402
 from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError, StateDictError  # noqa: E402
 
@@ -134,7 +136,8 @@ def arrays_are_guarded() -> None:
 
 @differs(
     "Writing to a view",
-    here="refused while the tape records",
+    here="refused while the tape records, and so is writing to what has views in use; "
+    "`x[i] = ...` works once they are gone",
     there="becomes part of the graph of the whole",
     why="a write under `no_grad()` works; else compute a new tensor",
 )
@@ -142,12 +145,13 @@ def views_are_not_written_on_the_tape() -> None:
     for t in (tg, torch):
         x = t.ones(3, requires_grad=True) * 2
         row = x[:1]
-        if t is tg:
-            with pytest.raises(GraphError, match="shares memory"):
-                row.mul_(3)
-            continue
-        row.mul_(3)
-        assert x.tolist() == [6, 2, 2]
+        for part in (row, x):
+            with pytest.raises(GraphError, match="shares memory") if t is tg else nullcontext():
+                part.mul_(3)
+        assert x.tolist() == ([2, 2, 2] if t is tg else [18, 6, 6])
+        del row, part
+        x[0] = x[1] * 2
+        assert x.tolist() == ([4, 2, 2] if t is tg else [12, 6, 6])
 
 
 @differs(
@@ -244,6 +248,29 @@ def numbers_for_tensors() -> None:
 
 
 @differs(
+    "Integers beyond their dtype",
+    here="refused: `uint8` and -1, `int8` + 128",
+    there="wrap around, so that `x == -1` is true of 255; some are refused",
+    why="a number is not silently another one",
+)
+def integers_fit() -> None:
+    for t in (tg, torch):
+        x = t.tensor([1, 255], dtype=t.uint8)
+        calls: list[tuple[Callable[[], Any], Any]] = [
+            (lambda t=t: t.tensor(-1, dtype=t.uint8), 255),
+            (lambda t=t: t.full((1,), -1, dtype=t.uint8), [255]),
+            (lambda x=x: x == -1, [False, True]),
+            (lambda x=x: x < 300, [True, False]),
+            (lambda x=x: x * -1, [255, 1]),
+            (lambda x=x: x.fill_(-1), [255, 255]),
+            (lambda t=t: t.tensor(3, dtype=t.int8) + 128, -125),
+        ]
+        for call, wrapped in calls:
+            with pytest.raises(ArgumentError, match="does not fit into") if t is tg else nullcontext():
+                assert call().tolist() == wrapped
+
+
+@differs(
     "NumPy's scalars",
     here="a list of `np.float64` becomes float32, like Python's floats",
     there="float64",
@@ -321,6 +348,49 @@ def relu_of_odd_numbers() -> None:
     assert np.isnan(x.relu().array).all()
     assert tg.tensor([-0.0]).relu().tolist() == [0]  # the sign of the 0 depends on the processor
     assert np.signbit(torch.tensor([-0.0]).relu().numpy()).all()
+
+
+@differs(
+    "`floor_divide`, `heaviside`",
+    here="the slope of the first is 0, the second is off the tape",
+    there="refuse in backward",
+    why="as `floor` and `>` there",
+)
+def steps_are_flat() -> None:
+    for t in (tg, torch):
+        x = t.tensor([3.0, 5.0], requires_grad=True)
+        with nullcontext() if t is tg else pytest.raises(RuntimeError, match="not implemented"):
+            (x // 2).sum().backward()
+            assert x.grad.tolist() == [0, 0]
+        assert t.heaviside(x, t.tensor(0.5)).requires_grad == (t is torch)
+
+
+@differs(
+    "`normal(mean)`",
+    here="cuts the tape",
+    there="a gradient of zeros for mean and std",
+    why="`mean + std * randn_like(mean)` has the true one",
+)
+def drawn_numbers_are_off_the_tape() -> None:
+    for t in (tg, torch):
+        mean = t.zeros(2, requires_grad=True)
+        drawn = t.normal(mean, 1.0)
+        assert drawn.requires_grad == (t is torch)
+        (drawn if t is torch else mean + t.randn_like(mean)).sum().backward()
+        assert mean.grad.tolist() == [float(t is tg)] * 2
+
+
+@differs(
+    "`take_along_dim` beyond the axis",
+    here="refused",
+    there="starts again from the front",
+    why="an index is a place",
+)
+def indices_are_places() -> None:
+    for t in (tg, torch):
+        x, index = t.arange(3.0), t.tensor([-1, 4])
+        with pytest.raises(ArgumentError, match="the axis has 0 to 2") if t is tg else nullcontext():
+            assert x.take_along_dim(index, 0).tolist() == [2, 1]
 
 
 @differs(
@@ -435,6 +505,93 @@ def anomalies_in_forward() -> None:
             with pytest.raises(RuntimeError, match=r"[sS]qrt.*[nN]a[nN]"):
                 (t.zeros(1, requires_grad=True).sqrt() * 0).sum().backward()
         assert not t.is_anomaly_enabled()
+
+
+@differs(
+    "`detect_anomaly` in backward",
+    here="looks at what was computed inside",
+    there="at any graph",
+    why="who does not look pays nothing",
+)
+def anomalies_of_graphs_from_before() -> None:
+    for t in (tg, torch):
+        y = t.zeros(1, requires_grad=True).sqrt() * 0
+        seen: Any = nullcontext() if t is tg else pytest.raises(RuntimeError, match="nan")
+        with warnings.catch_warnings(action="ignore"), t.autograd.detect_anomaly(), seen:
+            y.backward()
+
+
+@differs(
+    "`gradcheck`",
+    here="at a kink or a tie the generalized gradient counts; tolerances are derived; "
+    "`check_grad_dtypes=True`; `GradcheckError` is an `AssertionError` as well",
+    there="right rules fail there; `eps=1e-6`, `atol=1e-5`, `rtol=1e-3`; False; a `RuntimeError`",
+    why="see [Kinks and ties](kinks.md)",
+)
+def gradients_are_checked_at_kinks() -> None:
+    from torch.autograd.gradcheck import GradcheckError as Theirs
+
+    for t, error in ((tg, tg.testing.GradcheckError), (torch, Theirs)):
+        check, x = t.autograd.gradcheck, t.zeros(2, dtype=t.float64, requires_grad=True)
+        assert check(t.relu, x, raise_exception=False) == (t is tg)
+        with pytest.raises(RuntimeError) as caught:
+            check(lambda x: x * x.detach(), x + 1)
+        assert type(caught.value) is error and issubclass(error, AssertionError) == (t is tg)
+        # single precision, with the defaults
+        x = t.tensor([0.5, 3.0], requires_grad=True)
+        with warnings.catch_warnings(action="ignore"):
+            assert check(t.exp, x, raise_exception=False) == (t is tg)
+
+
+@differs(
+    "`gradcheck` of batches, and forward",
+    here="`check_batched_grad`, `check_forward_ad` and their like are refused",
+    there="checked",
+    why="there is no `vmap`, and no forward mode",
+)
+def no_batches_of_gradients() -> None:
+    for name in ("check_batched_grad", "check_forward_ad"):
+        for t in (tg, torch):
+            x = t.ones(2, dtype=t.float64, requires_grad=True)
+            refused: Any = pytest.raises(ArgumentError, match=name) if t is tg else nullcontext()
+            with refused, warnings.catch_warnings(action="ignore"):
+                assert t.autograd.gradcheck(t.exp, x, **{name: True})
+
+
+@differs(
+    "`checkpoint`",
+    here="`use_reentrant` changes nothing; the two runs must call the same ops",
+    there="True has a backward of its own, which refuses `grad` and inputs that need no gradient; False "
+    "compares shapes and dtypes",
+    why="one way, which can do everything",
+)
+def checkpoints_are_of_one_kind() -> None:
+    for t, checkpoint in ((tg, tg.utils.checkpoint.checkpoint), (torch, torch_checkpoint)):
+        x, w = t.ones(2), t.full((2,), 3.0, requires_grad=True)
+        with warnings.catch_warnings(action="ignore"):
+            y = checkpoint(lambda x, w=w: (x * w * w).sum(), x, use_reentrant=True)
+        with nullcontext() if t is tg else pytest.raises(RuntimeError, match="does not require grad"):
+            assert t.autograd.grad(y, w)[0].tolist() == [6, 6]
+
+        ways = iter([t.tanh, t.exp])
+        y = checkpoint(lambda w, ways=ways: next(ways)(w).sum(), w, use_reentrant=False)
+        with pytest.raises(GraphError, match="second run") if t is tg else nullcontext():
+            y.backward()
+            assert w.grad[0] < -100  # the rule of tanh, given what exp has computed
+
+
+@differs(
+    "`group_norm` of no pixels",
+    here="the weight's gradient is 0",
+    there="nan",
+    why="a sum of nothing",
+)
+def groups_of_nothing() -> None:
+    for t in (tg, torch):
+        w = t.ones(4, requires_grad=True)
+        t.nn.functional.group_norm(t.zeros(2, 4, 0), 2, w, t.zeros(4)).sum().backward()
+        assert w.grad.isnan().all() == (t is torch)
+        assert t is torch or w.grad.tolist() == [0, 0, 0, 0]
 
 
 @differs(
@@ -751,6 +908,25 @@ def bfloat16_is_widened() -> None:
 
 
 @differs(
+    "Tensors of a GPU in files",
+    here="are loaded",
+    there="ask for `map_location` where there is no GPU",
+    why="there is one device",
+)
+def any_device_in_files() -> None:
+    file = BytesIO()
+    with pytest.MonkeyPatch.context() as there_is_one:
+        there_is_one.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        torch.save({"weight": torch.ones(2)}, file)
+    for t in (tg, torch):
+        file.seek(0)
+        with nullcontext() if t is tg else pytest.raises(RuntimeError, match="map_location"):
+            assert t.load(file)["weight"].tolist() == [1, 1]
+        file.seek(0)
+        assert t.load(file, map_location="cpu")["weight"].tolist() == [1, 1]
+
+
+@differs(
     "Views in files",
     here="views of whole memory share it again; parts and repeated places are stored by themselves",
     there="all share their whole memory, which is stored",
@@ -874,6 +1050,25 @@ def uphill_is_refused() -> None:
                 schedule.step()
                 lowest = min(lowest, *schedule.get_last_lr())
         assert (lowest < -0.01) == (t is torch)
+
+
+@differs(
+    "`OneCycleLR` at `total_steps`",
+    here="stays at the end of the cycle",
+    there="goes up again, or below 0, for one step",
+    why="the cycle is over; both refuse to go on",
+)
+def cycles_end() -> None:
+    for t in (tg, torch):
+        optimizer = t.optim.SGD([t.zeros(1)], lr=0.1)
+        schedule, rates = t.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=4), []
+        for _ in range(4):
+            optimizer.step()
+            schedule.step()
+            rates += schedule.get_last_lr()
+        assert rates[2:] == pytest.approx([4e-6, 4e-6 if t is tg else 0.28306], 1e-3)
+        with pytest.raises(ValueError, match=r"4 steps|5 times"):
+            schedule.step()
 
 
 @differs(

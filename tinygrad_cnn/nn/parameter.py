@@ -46,7 +46,7 @@ class _Uninitialized:
     def __init__(self, requires_grad: bool = True, dtype: Any = None):
         tensor = cast(Tensor, self)
         _slot.__set__(self, np.zeros(0, _dtype(type(self).__name__, dtype or get_default_dtype())))
-        tensor.node, tensor._grad, tensor.writes = None, None, [0, False]
+        tensor.node, tensor._grad, tensor.writes, tensor._sharing = None, None, [0], None
         if requires_grad:
             tensor.node = Leaf(tensor, (0,), tensor.dtype)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from ..errors import ArgumentError, DtypeError, IndexingError, ShapeError
-from ..op import op
+from ..errors import DtypeError, Error, IndexingError, ShapeError
+from ..op import op, too_large
 
 __all__ = [
     "add_frames", "cat", "clone", "diag_embed", "diagonal", "expand", "flip", "frames", "gather", "getitem",
@@ -132,13 +132,10 @@ def _add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
 put.vjp(x=lambda g, index: getitem(g, index=index))
 
 
-def too_large(name: str, value: Any, dtype: np.dtype[Any]) -> ArgumentError:
-    """What to say of an integer beyond its dtype."""
-    return ArgumentError(f"{name}: {value} does not fit into {dtype}; use a larger dtype, such as int64")
-
-
-def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> ShapeError | DtypeError:
+def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> Error:
     """What to say where NumPy will not put y into x."""
+    if isinstance(error, OverflowError):
+        return too_large(name, y, x.dtype)
     if isinstance(error, TypeError) or np.asarray(y).dtype.kind not in "fiub":
         return DtypeError(f"{name}: x {x.shape} {x.dtype} cannot hold a {type(y).__name__}; assign numbers")
     kind = IndexingError if isinstance(error, IndexError) else ShapeError
@@ -151,7 +148,7 @@ def setitem(x, y, *, index):
     out = np.array(x, order="C")  # x can be one of NumPy's numbers: a gradient without axes
     try:
         out[index] = y
-    except (IndexError, ValueError, TypeError) as error:
+    except (IndexError, OverflowError, ValueError, TypeError) as error:
         raise misfit("assignment", x, y, error) from None
     return out
 

@@ -6,6 +6,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from sys import getrefcount
 from typing import Any, Self
 
 import numpy as np
@@ -44,7 +45,7 @@ class Tensor(
         array: the values.  Write to them through the Tensor (`x[0] = 1`, `x.add_(1)`): the tape must know.
         node: the place on the tape; None if no gradient is wanted.
         grad: the gradient that backward left here, or None.
-        writes: [how often the memory was written in place, whether other tensors share it].
+        writes: [how often the memory was written in place]; whoever shares the memory shares this.
 
     >>> import tinygrad_cnn as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
@@ -53,13 +54,14 @@ class Tensor(
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_grad", "array", "node", "writes")
+    __slots__ = ("__weakref__", "_grad", "_sharing", "array", "node", "writes")
 
     def __init__(self, array: Any, node: Node | None = None):
         self.array: np.ndarray = array if type(array) is ndarray else _given(array, node)
         self.node: Node | None = node
         self._grad: Tensor | None = None
-        self.writes: list[Any] = [0, False]
+        self.writes: list[int] = [0]
+        self._sharing: list[Any] | None = None  # held by the tensors alone that share the memory
 
     # --- what it is ----------------------------------------------------------------------------------
 
@@ -166,7 +168,13 @@ class Tensor(
     def share(self, other: Tensor) -> None:
         """Note that the memory is `other`'s: a write through one is a write to both."""
         self.writes = other.writes
-        self.writes[1] = True
+        if other._sharing is None:
+            other._sharing = []
+        self._sharing = other._sharing
+
+    def _has_company(self) -> bool:
+        """Whether another tensor that shares the memory is alive."""
+        return self._sharing is not None and getrefcount(self._sharing) > 2  # our own, and the argument
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""
@@ -215,15 +223,15 @@ class Tensor(
         """With memory that is shared go all who share it: their copies share it again."""
         if not self.is_leaf:
             raise GraphError("pickle: only leaf tensors can be pickled; use x.detach()")
-        array, view, writes = self.array, None, [0, False]
-        if self.writes[1]:
-            writes, whole = self.writes, array
+        array, view, writes, sharing = self.array, None, [0], None
+        if self._has_company():
+            writes, sharing, whole = self.writes, self._sharing, array
             while type(whole.base) is ndarray:
                 whole = whole.base
             if whole.flags.forc and whole is not array:
                 start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
                 array, view = whole, (array.shape, array.dtype, start, array.strides)
-        return _rebuild, (self.__class__, array, view, writes, self.requires_grad)
+        return _rebuild, (self.__class__, array, view, writes, sharing, self.requires_grad)
 
     # --- the tape ----------------------------------------------------------------------------------------
 
@@ -232,7 +240,7 @@ class Tensor(
         gradient: Any = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
-        inputs: Sequence[Tensor] | None = None,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add d(self)/d(leaf) into `.grad` of every leaf; see `autograd.backward`."""
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
@@ -334,11 +342,11 @@ bind(Tensor)
 
 
 def _rebuild(
-    cls: type[Tensor], array: np.ndarray, view: Any, writes: list[Any], requires_grad: bool
+    cls: type[Tensor], array: np.ndarray, view: Any, writes: list[int], sharing: Any, requires_grad: bool
 ) -> Tensor:
     if view is not None:
         shape, dtype, start, strides = view
         array = np.ndarray(shape, dtype, array if array.flags.c_contiguous else array.T, start, strides)
     out = cls(array)
-    out.writes = writes
+    out.writes, out._sharing = writes, sharing
     return out.requires_grad_(requires_grad)

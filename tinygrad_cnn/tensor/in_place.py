@@ -39,11 +39,12 @@ class InPlace:
                 "in place: a leaf that requires grad cannot be changed while recording; use "
                 "`with no_grad():`, or compute a new tensor (x = x + 1)"
             )
-        if self.writes[1]:
+        if self._has_company():
             raise GraphError(
-                "in place: this tensor shares memory with another (a view, or detach()), whose place "
-                "on the tape would become wrong; compute a new tensor (x = x + 1)"
+                "in place: this tensor shares memory with another (a view, or detach()) that is still in "
+                "use, whose place on the tape would become wrong; compute a new tensor (x = x + 1)"
             )
+        self._check_writable()
         return True
 
     def _become(self: Tensor, result: Tensor) -> Tensor:
@@ -54,12 +55,16 @@ class InPlace:
             )
         result = result.to(self.dtype)
         self._retain_at(result.node)
-        self.array, self.node, self.writes = result.array, result.node, result.writes
+        self.array, self.node = result.array, result.node
+        self.writes, self._sharing = result.writes, result._sharing
         return self
 
-    def _writable(self: Tensor) -> np.ndarray:
+    def _check_writable(self: Tensor) -> None:
         if not self.array.flags.writeable:
             raise GraphError("in place: this tensor is an expanded or read-only view; use .clone() first")
+
+    def _writable(self: Tensor) -> np.ndarray:
+        self._check_writable()
         self.writes[0] += 1
         return self.array
 

@@ -32,9 +32,7 @@ class Indexing:
     def __setitem__(self: Tensor, index: Any, value: Any) -> None:
         index = _index(index)
         if type(index) is tuple and (steps := _two_steps(index)):
-            shared = self.writes[1]
             part = shape.getitem(self, index=steps[0]).clone()
-            self.writes[1] = shared  # the view is gone already
             part[steps[1]] = value
             self[steps[0]] = part
             return
@@ -44,7 +42,7 @@ class Indexing:
         value = value.array if is_tensor(value) else value
         try:
             self._writable()[index] = value
-        except (IndexError, ValueError, TypeError) as error:
+        except (IndexError, OverflowError, ValueError, TypeError) as error:
             raise shape.misfit("assignment", self.array, value, error) from None
 
     # --- along an axis, at an index of the tensor's own number of axes -----------------------------------

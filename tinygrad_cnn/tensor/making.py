@@ -9,8 +9,7 @@ import numpy as np
 
 from ..devices import check_device
 from ..errors import DtypeError, ShapeError
-from ..op import get_default_dtype, is_tensor, wrap
-from ..ops import shape
+from ..op import get_default_dtype, is_tensor, too_large, wrap
 from .arguments import _dtype, _number, _sizes
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def _filled(
     try:
         filled = np.full(wanted, int(number) if dtype.kind in "iu" else number, dtype)
     except (OverflowError, ValueError):  # of nan
-        raise shape.too_large(name, value, dtype) from None
+        raise too_large(name, value, dtype) from None
     return wrap(filled).requires_grad_(requires_grad)
 
 
@@ -119,5 +118,5 @@ def _array(name: str, data: Any, dtype: Any, device: Any) -> np.ndarray:
         found = np.asarray(array, _dtype(name, dtype))
     if found.dtype.kind in "iu" and type(data) is not np.ndarray:
         for value in array[found != np.trunc(array)][:1]:  # PyTorch lets arrays wrap around, but not numbers
-            raise shape.too_large(name, value, found.dtype)
+            raise too_large(name, value, found.dtype)
     return found

@@ -24,7 +24,6 @@ class Parameter(Tensor):
         source = data if isinstance(data, Tensor) else Tensor(data)
         super().__init__(source.array)
         self.share(source)
-        self.writes[1] = False  # the source is usually dropped at once
         self.requires_grad_(requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:

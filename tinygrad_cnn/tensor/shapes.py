@@ -31,9 +31,9 @@ def _over(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 f"{name}: a leaf that requires grad cannot be changed while recording; use the result of "
                 f"{name[:-1]}, or `with no_grad():`"
             )
-        leaf, shared = self.is_leaf, self.writes[1]
+        leaf = self.is_leaf
         result = method(self, *args, **options)
-        self.array, self.writes[1] = result.array, shared
+        self.array = result.array
         if not leaf and state.recording:
             self._retain_at(result.node)
             self.node = result.node

@@ -30,8 +30,11 @@ __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 LITERAL = 16  # numbers that a line of Python can well hold
 
 
-class GradcheckError(AssertionError):
-    """An analytic gradient is wrong; the message says where and by how much."""
+class GradcheckError(AssertionError, RuntimeError):
+    """An analytic gradient is wrong; the message says where and by how much.
+
+    An AssertionError, since it is a test that fails, and a RuntimeError, as PyTorch's is.
+    """
 
 
 def gradcheck(
