@@ -91,6 +91,7 @@ from .switches import (
 from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Parameter, Tensor
 from .tensor.kinds import KINDS as _KINDS
+from .tensor.table import as_function as _as_function
 from .tensor.text import set_printoptions
 
 if TYPE_CHECKING:
@@ -347,6 +348,10 @@ var = Tensor.var
 vdot = Tensor.vdot
 vsplit = Tensor.vsplit
 
+for _name, _method in list(vars().items()):
+    if callable(_method) and _method is getattr(Tensor, _name, None):
+        vars()[_name] = _as_function(_method, _name)
+del _name, _method
 
 _ROOMS = {
     "data", "func", "graph", "linalg", "models", "optim", "testing", "training", "utils", "vision",

@@ -132,24 +132,30 @@ def from_numpy(array: np.ndarray) -> Tensor:
 # --- of one number -----------------------------------------------------------------------------------------
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All 0.
 
     >>> zeros(2, 3)
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _filled("zeros", size, 0, dtype or get_default_dtype(), device, requires_grad)
+    return _filled("zeros", sizes, 0, dtype or get_default_dtype(), device, requires_grad, size)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All 1."""
-    return _filled("ones", size, 1, dtype or get_default_dtype(), device, requires_grad)
+    return _filled("ones", sizes, 1, dtype or get_default_dtype(), device, requires_grad, size)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Memory to be filled; zeros here, so that nothing depends on what was there before."""
-    return _filled("empty", size, 0, dtype or get_default_dtype(), device, requires_grad)
+    return _filled("empty", sizes, 0, dtype or get_default_dtype(), device, requires_grad, size)
 
 
 def full(
@@ -195,7 +201,7 @@ def _like(name: str, input: Tensor, value: Any, dtype: Any, device: Any, require
 
 
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -207,7 +213,7 @@ def arange(
     check_device("arange", device)
     if end is None:
         start, end = 0, start
-    start, end, step = (_scalar(number) for number in (start, end, step))
+    start, end, step = (_scalar(number) for number in (0 if start is None else start, end, step))
     numbers = {"start": start, "end": end, "step": step}
     if not all(math.isfinite(_number("arange", what, value)) for what, value in numbers.items()):
         raise ArgumentError(f"arange: from {start} to {end} in steps of {step}: all three must be finite")
@@ -277,7 +283,8 @@ def eye(
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -285,11 +292,12 @@ def rand(
 ) -> Tensor:
     """Uniform in [0, 1)."""
     kind = _drawn("rand", dtype or get_default_dtype(), device)
-    return Tensor(_uniform(generator, _shape("rand", size), kind)).requires_grad_(requires_grad)
+    return Tensor(_uniform(generator, _shape("rand", sizes, size), kind)).requires_grad_(requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -297,7 +305,7 @@ def randn(
 ) -> Tensor:
     """Standard normal."""
     kind = _drawn("randn", dtype or get_default_dtype(), device)
-    return Tensor(_normal(generator, _shape("randn", size), kind)).requires_grad_(requires_grad)
+    return Tensor(_normal(generator, _shape("randn", sizes, size), kind)).requires_grad_(requires_grad)
 
 
 def _drawn(name: str, dtype: Any, device: Any) -> np.dtype[Any]:
@@ -335,7 +343,7 @@ def randn_like(
 
 
 def randint(
-    low: Any,
+    low: Any = 0,
     high: Any = None,
     size: Any = None,
     *,

@@ -283,14 +283,14 @@ def numpy_scalars_are_weak_everywhere() -> None:
 
 @differs(
     "Second spellings",
-    here="`dim=`, `keepdim=`; the first argument has no name",
-    there="also `axis=`, `keepdims=`, `input=`",
+    here="`dim=`, `keepdim=`",
+    there="also `axis=`, `keepdims=`",
     why="one way to say it",
 )
 def one_spelling() -> None:
     x, y = tg.ones(2, 3), torch.ones(2, 3)
-    assert torch.sum(input=y, axis=1, keepdims=True).shape == (2, 1)
-    for call in (lambda: tg.sum(input=x), lambda: x.sum(axis=1), lambda: x.sum(1, keepdims=True)):
+    assert torch.sum(y, axis=1, keepdims=True).shape == (2, 1)
+    for call in (lambda: x.sum(axis=1), lambda: tg.sum(x, 1, keepdims=True)):
         with pytest.raises(TypeError):
             call()
 
@@ -1175,6 +1175,20 @@ def modules_put_in() -> None:
 
 
 @differs(
+    "None among modules",
+    here="only in a `ModuleList`",
+    there="also in a `Sequential`, which cannot be called then, and in a `ModuleDict`",
+    why="found where it was put in",
+)
+def none_for_a_module() -> None:
+    for t in (tg, torch):
+        assert t.nn.ModuleList([None])[0] is None
+        for call in (lambda t=t: t.nn.Sequential(None), lambda t=t: t.nn.ModuleDict({"a": None})):
+            with pytest.raises(ArgumentError, match="None is no Module") if t is tg else nullcontext():
+                assert len(call()) == 1
+
+
+@differs(
     "`register_backward_hook`",
     here="`register_full_backward_hook`",
     there="the gradients of the last function that ran in forward, with a warning",
@@ -1206,6 +1220,24 @@ def bags_by_frequency() -> None:
         F.embedding_bag(t.tensor([[1, 0, 0]]), w, mode="sum", scale_grad_by_freq=True).sum().backward()
         grads.append(w.grad.tolist())
     assert grads == [[[1.0], [1.0]], [[1.0], [0.5]]]
+
+
+@differs(
+    "`embedding_bag(include_last_offset=True)`",
+    here="the last offset must be the length of the input, as the documentation says",
+    there="what stands behind it is left out of sums, but not of means and gradients",
+    why="a mistake is found",
+)
+def bags_end_with_the_input() -> None:
+    w, index, offsets = [[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]], [0, 1, 2, 3, 4, 5], [0, 2, 4]
+    for mode, wanted in (("sum", 7.0), ("mean", 1.75)):  # the mean of 3 and 4
+        for t in (tg, torch):
+            F = t.nn.functional
+            with pytest.raises(ArgumentError, match="the length of input") if t is tg else nullcontext():
+                bags = F.embedding_bag(
+                    t.tensor(index), t.tensor(w), t.tensor(offsets), mode=mode, include_last_offset=True
+                )
+                assert bags[1].item() == wanted
 
 
 @differs(

@@ -568,6 +568,10 @@ LISTS: dict[str, Callable[[Any, Any], Any]] = {
     "negative": lambda t, m: repr(m[-2]),
     "slice step": lambda t, m: repr(m[::2]),
     "contains": lambda t, m: (m[1] in m, t.nn.ELU() in m),
+    "None": lambda t, m: (m.append(None)[4], len(m), repr(m), list(m.state_dict()), len(list(m.children()))),
+    "None set": lambda t, m: (m.__setitem__(1, None), repr(m), m.insert(0, None), repr(m), m.pop(2), repr(m)),
+    "of None": lambda t, m: (repr(t.nn.ModuleList([None, *m, None]).eval().to(t.float64)), len(m)),
+    "None and others": lambda t, m: (setattr(m, "note", None), len(m), repr(m)),
     "isinstance": lambda t, m: isinstance(t.nn.Sequential(), t.nn.ModuleList),
 }
 SEQUENCES: dict[str, Callable[[Any, Any], Any]] = {
@@ -1264,7 +1268,7 @@ def functional_calls(t: Any) -> Any:
     part = t.func.functional_call(model, ({"0.weight": new["0.weight"]}, {"1.running_mean": t.ones(3)}), (x,))
     assert outcome(lambda: t.func.functional_call(model, new, t.ones(1))) is not None
     equal(seen(model.state_dict()), before)
-    word = t.func.functional_call(t.nn.Identity(), {}, kwargs={"input" if t is torch else "x": 5})
+    word = t.func.functional_call(t.nn.Identity(), {}, kwargs={"input": 5})
     return (
         out,
         [new[k].grad for k, _ in model.named_parameters()],

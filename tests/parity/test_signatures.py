@@ -10,10 +10,12 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from parity.both import same  # noqa: E402
 from parity.test_coverage import NAMESPACES, at, covered  # noqa: E402
 
 import tinygrad_cnn as tg  # noqa: E402
@@ -32,8 +34,8 @@ INNER = {"Scalar_Scalar", "Tensor_list", "left_t", "right_"}
 OTHERWISE = {
     "no file can run code, so nothing is pickled": ("load save"),
     "one function for what are two there, or of numbers as well as of tensors": (
-        "hsplit vsplit dsplit tensor_split split max min result_type std std_mean var var_mean "
-        "Tensor.hsplit Tensor.vsplit Tensor.dsplit Tensor.tensor_split Tensor.split Tensor.max "
+        "hsplit vsplit dsplit tensor_split max min result_type std std_mean var var_mean "
+        "Tensor.hsplit Tensor.vsplit Tensor.dsplit Tensor.tensor_split Tensor.max "
         "Tensor.min Tensor.std Tensor.var scatter Tensor.scatter where"
     ),
     "with fewer numbers the last stands first": ("randint_like"),
@@ -89,7 +91,7 @@ def plain(default: Any) -> Any:
 def misfits(mine: list[P], wanted: list[Row]) -> list[str]:
     """In what a signature differs from what is wanted."""
     first, of_one = mine, bool(wanted) and wanted[0][0] in ("self", "input")
-    if (mine and mine[0].name == "self") or of_one:
+    if (mine and mine[0].name in ("self", "input")) or of_one:
         first = mine[1:]  # what it is a function of has no name
         wanted = wanted[of_one:]
     names = [p.name for p in first if p.name not in EVERYWHERE]
@@ -152,6 +154,79 @@ FOUND = {namespace: deviations(namespace) for namespace in NAMESPACES}
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_signatures_are_pytorchs(namespace: str) -> None:
     assert {name: wrong for name, wrong in FOUND[namespace].items() if name not in EXCUSED} == {}
+
+
+def test_forward_takes_its_arguments_by_pytorchs_names() -> None:
+    found, base = {}, tg.nn.Module
+    for name in sorted(covered("nn")):
+        mine, theirs = getattr(tg.nn, name), getattr(torch.nn, name)
+        if inspect.isclass(mine) and issubclass(mine, base) and mine.forward is not base.forward:
+            own, wanted = (list(inspect.signature(m.forward).parameters) for m in (mine, theirs))
+            if own[: len(wanted)] != wanted and own[-1] != "named":  # who hands on whatever has a name
+                found[name] = (own, wanted)
+    assert found == {}
+
+
+def test_what_a_function_is_a_function_of_has_pytorchs_name() -> None:
+    """Given that alone, PyTorch misses nothing, or something else."""
+    functions = [name for name in sorted(covered("")) if inspect.isfunction(getattr(tg, name))]
+    functions = [name for name in functions if callable(getattr(tg.Tensor, name, None))]
+    assert len(functions) > 180
+    for name in functions:
+        first = next(iter(inspect.signature(getattr(tg, name)).parameters))
+        try:
+            getattr(torch, name)(**{first: torch.ones(2, 2)})
+        except TypeError as error:
+            said = str(error)
+            assert (
+                ("missing" in said and f'"{first}"' not in said)
+                or f"(Tensor {first}" in said
+                or ("unrecognized" in said and f"{name}(input=x" in " ".join(BY_NAME))
+            ), (name, said)
+        except RuntimeError:
+            pass  # of the shape, or the dtype
+
+
+# Calls of two tensors, x of (2, 3) and y of (2, 3), that name their arguments.
+BY_NAME = """
+x.reshape(shape=(3, 2))  t.reshape(x, shape=(3, 2))  t.reshape(input=x, shape=(6,))  x.view(size=(3, 2))
+x.repeat(repeats=(2, 1))  x[:1].expand(size=(4, 3))  x[:1].broadcast_to(size=(2, 3))  x.tile(dims=(2,))
+t.broadcast_to(x, size=(2, 2, 3))  t.broadcast_to(input=x, size=(2, 3))  x.permute(dims=(1, 0))
+t.zeros(size=(2, 3))  t.ones(size=[2, 3])  t.empty(size=(2, 0))  t.zeros(size=())
+t.rand(size=(2, 3)) * 0  t.randn(size=(2, 3)) * 0  t.randint(high=3, size=(2, 3)) * 0
+x.new_zeros(size=(2,))  x.new_ones(size=(2,))  x.new_empty(size=(0,))  x.new_full(size=(2,), fill_value=3)
+t.arange(end=4)  t.arange(end=4, start=1)  t.arange(start=0, end=1, step=0.25)
+t.linspace(start=0, end=1, steps=3)  t.logspace(start=0, end=1, steps=3)
+x.split(split_size=1, dim=1)[2]  t.split(tensor=x, split_size_or_sections=[1, 2], dim=1)[1]
+t.relu(input=x)  t.sum(input=x, dim=0)  t.max(input=x, dim=1).indices  t.softmax(input=x, dim=1)
+t.matmul(input=x, other=y.T)  t.mm(input=x, mat2=y.T)  t.clamp(input=x, min=0)  t.pow(input=x, exponent=2)
+t.add(input=x, other=y, alpha=2)  t.sub(input=x, other=y)  t.mul(input=x, other=y)  t.eq(input=x, other=y)
+t.addmm(input=x[:, :2], mat1=x, mat2=y.T)  t.addcmul(input=x, tensor1=x, tensor2=y, value=2)
+t.addcdiv(input=x, tensor1=x, tensor2=y)  t.addmv(input=x[:, 0], mat=x, vec=y[0])
+t.addr(input=x, vec1=x[:, 0], vec2=y[0])  t.addbmm(input=x[:, :2], batch1=x[None], batch2=y.T[None])
+t.baddbmm(input=x[None, :, :2], batch1=x[None], batch2=y.T[None])
+t.gather(input=x, dim=1, index=t.tensor([[0], [1]]))  t.where(condition=x > 0, input=x, other=y)
+t.flatten(input=x, start_dim=0)  t.unsqueeze(input=x, dim=0)  t.transpose(input=x, dim0=0, dim1=1)
+t.std(input=x, dim=0)  t.topk(input=x, k=2).values  t.norm(input=x, p=2)  t.cumsum(input=x, dim=1)
+t.nn.ReLU()(input=x)  t.nn.Flatten(0)(input=x)  t.nn.MSELoss()(input=x, target=y)  t.nn.MaxPool1d(2)(input=x)
+""".replace("\n", "  ").split("  ")
+
+
+@pytest.mark.parametrize("call", [call for call in BY_NAME if call])
+def test_arguments_by_name(call: str) -> None:
+    values = np.random.default_rng(0).standard_normal((2, 2, 3)).astype(np.float32)
+    results = [eval(call, {"t": t, "x": t.tensor(values[0]), "y": t.tensor(values[1])}) for t in (tg, torch)]
+    same(*results)
+
+
+def test_sizes_are_given_once() -> None:
+    for call in (
+        lambda: tg.zeros(2, size=(2,)),
+        lambda: tg.ones(2).reshape(2, shape=(2,)),
+        lambda: tg.ones(2).repeat(2, repeats=(2,)),
+    ):
+        with pytest.raises(tg.errors.ArgumentError, match="given twice"):
+            call()
 
 
 def test_excuses_are_needed() -> None:

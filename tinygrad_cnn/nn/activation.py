@@ -71,17 +71,17 @@ LogSoftmax = _layer("LogSoftmax", F.log_softmax, dim=-1)
 class RReLU(_layer("RReLU", F.rrelu, lower=1 / 8, upper=1 / 3, inplace=False)):  # type: ignore[misc]
     """x where positive, else a x: a drawn for each element while training, then the mean of its bounds."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.rrelu(x, self.lower, self.upper, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training)
 
 
 class Softmax2d(Module):
     """e^x / sum e^x over the channels of each pixel: (n, c, height, width) or (c, height, width)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if _tensor("softmax", x).ndim not in (3, 4):
-            raise ShapeError(f"softmax: x {x.shape} has {x.ndim} axes; Softmax2d takes 3 or 4")
-        return F.softmax(x, -3)
+    def forward(self, input: Tensor) -> Tensor:
+        if _tensor("softmax", input).ndim not in (3, 4):
+            raise ShapeError(f"softmax: x {input.shape} has {input.ndim} axes; Softmax2d takes 3 or 4")
+        return F.softmax(input, -3)
 
 
 class PReLU(Module):
@@ -93,8 +93,8 @@ class PReLU(Module):
         self.weight = new_parameter(num_parameters)
         constant_(self.weight, _number("PReLU", "init", init))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.prelu(x, self.weight)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"

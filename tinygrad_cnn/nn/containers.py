@@ -88,7 +88,7 @@ class _Numbered(_Parts):
 
 
 class ModuleList(_Numbered):
-    """A list of modules: indexing, slicing, append, extend, insert, pop, +.
+    """A list of modules, and of None where there is none: indexing, slicing, append, extend, insert, pop, +.
 
     >>> import tinygrad_cnn as tg
     >>> layers = tg.nn.ModuleList(tg.nn.ReLU() for _ in range(3))
@@ -100,11 +100,18 @@ class ModuleList(_Numbered):
     )
     """
 
-    def __init__(self, modules: Iterable[Module] | None = None):
+    def __init__(self, modules: Iterable[Module | None] | None = None):
         super().__init__()
         self._replace(() if modules is None else modules)
 
-    def __add__(self, other: Iterable[Module]) -> Self:
+    def _part(self, part: Any) -> Any:
+        return None if part is None else super()._part(part)
+
+    def _items(self) -> dict[str, Any]:
+        own = vars(self).items()
+        return {name: x for name, x in own if isinstance(x, Module) or (x is None and name.isdigit())}
+
+    def __add__(self, other: Iterable[Module | None]) -> Self:
         return type(self)([*self, *other])
 
     def __repr__(self) -> str:

@@ -100,14 +100,15 @@ class _ConvTransposeNd(_ConvNd):
     def _channels(self) -> tuple[int, int]:
         return self.in_channels, self.out_channels
 
-    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         extra = self.output_padding
         if output_size is not None:
             extra = _output_padding(
-                self.axes, x, self.weight, output_size, self.stride, self.padding, self.dilation, self.groups
-            )
+                self.axes, input, self.weight, output_size,
+                self.stride, self.padding, self.dilation, self.groups,
+            )  # fmt: skip
         return _conv_transpose(
-            self.axes, x, self.weight, self.bias,
+            self.axes, input, self.weight, self.bias,
             self.stride, self.padding, extra, self.dilation, self.groups,
         )  # fmt: skip
 
@@ -123,11 +124,13 @@ class _ConvForward(_ConvNd):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         padding = self.padding
         if self.bordered:
-            x, padding = self._with_border(x), 0
-        return _conv(self.axes, x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+            input, padding = self._with_border(input), 0
+        return _conv(
+            self.axes, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
 
     def _with_border(self, x: Tensor) -> Tensor:
         """x with the padding around it, made of x itself."""

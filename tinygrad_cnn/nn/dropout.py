@@ -18,8 +18,8 @@ class _DropoutNd(Module):
         super().__init__()
         self.p, self.inplace = _number(type(self).__name__, "the probability p", p, 0, 1), inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return type(self).function(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"

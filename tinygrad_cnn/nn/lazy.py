@@ -79,11 +79,11 @@ class _Lazy(Module):
                 )
         setattr(self, self.size, x.shape[self.axis])
 
-    def forward(self, x: Tensor, *options: Any, **named: Any) -> Tensor:
-        self.initialize_parameters(x)
+    def forward(self, input: Tensor, *options: Any, **named: Any) -> Tensor:
+        self.initialize_parameters(input)
         self.__class__ = self.cls_to_become
         del self._arguments
-        return self.forward(x, *options, **named)
+        return self.forward(input, *options, **named)
 
 
 class LazyLinear(_Lazy, Linear, ranks=tuple(range(1, 65)), axis=-1):

@@ -53,8 +53,8 @@ class Linear(Module):
         """Draw new initial values."""
         reset(self.weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (
@@ -103,8 +103,8 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _tensor("flatten", x).flatten(self.start_dim, self.end_dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return _tensor("flatten", input).flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
@@ -117,9 +117,9 @@ class Unflatten(Module):
         super().__init__()
         self.dim, self.unflattened_size = dim, _sizes("Unflatten", (unflattened_size,))
 
-    def forward(self, x: Tensor) -> Tensor:
-        at = _axis("unflatten", x, self.dim)
-        return x.reshape(*x.shape[:at], *self.unflattened_size, *x.shape[at + 1 :])
+    def forward(self, input: Tensor) -> Tensor:
+        at = _axis("unflatten", input, self.dim)
+        return input.reshape(*input.shape[:at], *self.unflattened_size, *input.shape[at + 1 :])
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
@@ -131,5 +131,5 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x
+    def forward(self, input: Tensor) -> Tensor:
+        return input

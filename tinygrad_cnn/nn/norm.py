@@ -66,15 +66,15 @@ class _NormBase(Module):
 
 
 class _BatchNorm(_NormBase):
-    def forward(self, x: Tensor) -> Tensor:
-        self._check_axes("batch_norm", x)
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_axes("batch_norm", input)
         momentum = 0.0 if self.momentum is None else self.momentum
         tracked = self.num_batches_tracked if self.training else None
         if tracked is not None and self.momentum is None:  # a plain average over all batches so far
             momentum = 1 / (tracked.item() + 1)
         training = self.training or self.running_mean is None
         out = F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, training, momentum, self.eps
+            input, self.running_mean, self.running_var, self.weight, self.bias, training, momentum, self.eps
         )
         if tracked is not None:  # after it: a batch that was refused does not count
             tracked.add_(1)
@@ -116,14 +116,14 @@ class _InstanceNorm(_NormBase):
     ):  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        self._check_axes("instance_norm", x)
-        if x.ndim == self.axes[0]:
-            return self.forward(x.unsqueeze(0)).squeeze(0)
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_axes("instance_norm", input)
+        if input.ndim == self.axes[0]:
+            return self.forward(input.unsqueeze(0)).squeeze(0)
         momentum = 0.0 if self.momentum is None else self.momentum
         of_images = self.training or self.running_mean is None
         return F.instance_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, of_images, momentum, self.eps
+            input, self.running_mean, self.running_var, self.weight, self.bias, of_images, momentum, self.eps
         )
 
 
@@ -171,8 +171,8 @@ class GroupNorm(Module):
         self.weight = init.ones_(new_parameter(num_channels)) if affine else None
         self.bias = new_parameter(num_channels) if affine and bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         return (
@@ -188,8 +188,8 @@ class LocalResponseNorm(Module):
         super().__init__()
         self.size, self.alpha, self.beta, self.k = _int("LocalResponseNorm", "size", size), alpha, beta, k
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
@@ -214,8 +214,8 @@ class LayerNorm(Module):
         self.weight = init.ones_(new_parameter(*self.normalized_shape)) if elementwise_affine else None
         self.bias = new_parameter(*self.normalized_shape) if elementwise_affine and bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         return (

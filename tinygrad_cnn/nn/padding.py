@@ -33,8 +33,8 @@ class _Pad(Module):
         if len(self.padding) != count:
             raise ArgumentError(f"{name}: padding {padding!r:.60} must be an int, or {count} of them")
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, self.padding, self.mode)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -47,8 +47,8 @@ class _ConstantPad(_Pad):
         super().__init__(padding)
         self.value = _number(type(self).__name__, "value", value)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, self.padding, self.mode, self.value)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"

@@ -47,9 +47,9 @@ class _MaxPoolNd(Module):
         _check(self, dilation)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Any:
         return _max_pool(
-            self.axes, x, self.kernel_size, self.stride, self.padding, self.dilation,
+            self.axes, input, self.kernel_size, self.stride, self.padding, self.dilation,
             self.ceil_mode, self.return_indices,
         )  # fmt: skip
 
@@ -96,9 +96,9 @@ class _AvgPoolNd(Module):
         _check(self, 1)
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         return _avg_pool(
-            self.axes, x, self.kernel_size, self.stride, self.padding,
+            self.axes, input, self.kernel_size, self.stride, self.padding,
             self.ceil_mode, self.count_include_pad, self.divisor_override,
         )  # fmt: skip
 
@@ -140,8 +140,8 @@ class _AdaptiveAvgPoolNd(Module):
         super().__init__()
         self.output_size = output_size
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _adaptive_avg_pool(self.axes, x, self.output_size)
+    def forward(self, input: Tensor) -> Tensor:
+        return _adaptive_avg_pool(self.axes, input, self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -172,8 +172,8 @@ class _AdaptiveMaxPoolNd(Module):
         super().__init__()
         self.output_size, self.return_indices = output_size, return_indices
 
-    def forward(self, x: Tensor) -> Any:
-        return _adaptive_max_pool(self.axes, x, self.output_size, self.return_indices)
+    def forward(self, input: Tensor) -> Any:
+        return _adaptive_max_pool(self.axes, input, self.output_size, self.return_indices)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -207,8 +207,10 @@ class _MaxUnpoolNd(Module):
         self.stride = self.kernel_size if stride is None else _ints(name, "stride", stride, axes)
         self.padding = _ints(name, "padding", padding, axes, 0)
 
-    def forward(self, x: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
-        return _max_unpool(self.axes, x, indices, self.kernel_size, self.stride, self.padding, output_size)
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return _max_unpool(
+            self.axes, input, indices, self.kernel_size, self.stride, self.padding, output_size
+        )
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -246,8 +248,8 @@ class _LPPoolNd(Module):
         self.norm_type, self.kernel_size = norm_type, kernel_size
         self.stride, self.ceil_mode = stride, ceil_mode
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _lp_pool(self.axes, x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+    def forward(self, input: Tensor) -> Tensor:
+        return _lp_pool(self.axes, input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:
         return (
@@ -294,9 +296,9 @@ class _FractionalMaxPool(Module):
         if any(not 0 < _number(name, "output_ratio", r) < 1 for r in self.output_ratio or ()):
             raise ArgumentError(f"{name}: output_ratio {output_ratio!r} must lie between 0 and 1")
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Any:
         return _fractional_max_pool(
-            self.axes, x, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            self.axes, input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
             self._random_samples,
         )  # fmt: skip
 

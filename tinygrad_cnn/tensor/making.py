@@ -31,22 +31,37 @@ class Making:
         return wrap(array.copy()).requires_grad_(requires_grad)
 
     def new_zeros(
-        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+        self: Tensor,
+        *sizes: Any,
+        size: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
     ) -> Tensor:
         """All 0."""
-        return _filled("new_zeros", size, 0, dtype or self.dtype, device, requires_grad)
+        return _filled("new_zeros", sizes, 0, dtype or self.dtype, device, requires_grad, size)
 
     def new_ones(
-        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+        self: Tensor,
+        *sizes: Any,
+        size: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
     ) -> Tensor:
         """All 1."""
-        return _filled("new_ones", size, 1, dtype or self.dtype, device, requires_grad)
+        return _filled("new_ones", sizes, 1, dtype or self.dtype, device, requires_grad, size)
 
     def new_empty(
-        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+        self: Tensor,
+        *sizes: Any,
+        size: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
     ) -> Tensor:
         """Memory to be filled; zeros."""
-        return _filled("new_empty", size, 0, dtype or self.dtype, device, requires_grad)
+        return _filled("new_empty", sizes, 0, dtype or self.dtype, device, requires_grad, size)
 
     def new_full(
         self: Tensor,
@@ -63,11 +78,11 @@ class Making:
         )
 
 
-def _shape(name: str, sizes: Sequence[Any]) -> tuple[int, ...]:
-    """Sizes of a new tensor."""
-    if not sizes:
+def _shape(name: str, sizes: Sequence[Any], size: Any = None) -> tuple[int, ...]:
+    """Sizes of a new tensor: one by one, or by the name of all."""
+    if not sizes and size is None:
         raise DtypeError(f"{name}: the size is missing; pass integers, such as {name}(2, 3), or () for 0-d")
-    wanted = _sizes(name, sizes)
+    wanted = _sizes(name, sizes, size)
     if any(isinstance(size, bool) for size in sizes):
         raise DtypeError(f"{name}: a size is a bool in {tuple(sizes)}; sizes are integers")
     if min(wanted, default=0) < 0:
@@ -83,10 +98,16 @@ def _tuple(name: str, size: Any) -> Sequence[Any]:
 
 
 def _filled(
-    name: str, sizes: Sequence[Any], value: Any, dtype: Any, device: Any, requires_grad: bool
+    name: str,
+    sizes: Sequence[Any],
+    value: Any,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    size: Any = None,
 ) -> Tensor:
     """A tensor of one number."""
-    wanted, dtype = _shape(name, sizes), _dtype(name, dtype)
+    wanted, dtype = _shape(name, sizes, size), _dtype(name, dtype)
     check_device(name, device)
     if is_tensor(value) and value.ndim == 0:
         value = value.item()

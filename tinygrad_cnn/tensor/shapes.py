@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Shapes"]
 
+_reshape = shape.reshape
+
 
 def _over(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The form of a method that gives the tensor itself another shape; no value is written."""
@@ -51,11 +53,13 @@ class Shapes:
 
     __slots__ = ()
 
-    def reshape(self: Tensor, *shape_: Any) -> Tensor:
+    def reshape(self: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
         """The same values in row-major order; one size may be -1."""
-        return shape.reshape(_tensor("reshape", self), shape=_sizes("reshape", shape_))
+        return _reshape(_tensor("reshape", self), shape=_sizes("reshape", sizes, shape))
 
-    view = reshape
+    def view(self: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+        """The same as `reshape`."""
+        return _reshape(_tensor("view", self), shape=_sizes("view", sizes, size))
 
     def view_as(self: Tensor, other: Tensor) -> Tensor:
         """Reshape like `other`."""
@@ -161,9 +165,9 @@ class Shapes:
     def mT(self: Tensor) -> Tensor:
         return self.adjoint()
 
-    def expand(self: Tensor, *sizes: Any) -> Tensor:
+    def expand(self: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         """Repeat along axes of size 1, without copying; -1 keeps a size."""
-        wanted = _sizes("expand", sizes)
+        wanted = _sizes("expand", sizes, size)
         own = (1,) * (len(wanted) - _tensor("expand", self).ndim) + self.shape
         return shape.expand(self, shape=tuple(n if m == -1 else m for m, n in zip(wanted, own, strict=False)))
 
@@ -173,7 +177,7 @@ class Shapes:
 
     broadcast_to = expand
 
-    def repeat(self: Tensor, *repeats: Any) -> Tensor:
+    def repeat(self: Tensor, *counts: Any, repeats: Any = None) -> Tensor:
         """The whole tensor again and again: so often along each axis, new ones in front.
 
         >>> import tinygrad_cnn as tg
@@ -181,7 +185,7 @@ class Shapes:
         tensor([[1, 2, 1, 2],
                 [1, 2, 1, 2]])
         """
-        counts = _sizes("repeat", repeats)
+        counts = _sizes("repeat", counts, repeats)
         new = len(counts) - _tensor("repeat", self).ndim
         if new < 0 or min(counts, default=0) < 0:
             raise ShapeError(
@@ -238,10 +242,10 @@ class Shapes:
     squeeze_, unsqueeze_, t_ = _over(squeeze), _over(unsqueeze), _over(t)
     transpose_ = swapaxes_ = swapdims_ = _over(transpose)
 
-    def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
         """Pieces of one size (the last may be smaller), or of the sizes given."""
         axis = _axis("split", self, dim)
-        n, wanted = self.shape[axis], split_size_or_sections
+        n, wanted = self.shape[axis], split_size
         if isinstance(wanted, (tuple, list)):
             sizes = list(_sizes("split", (wanted,)))
         else:

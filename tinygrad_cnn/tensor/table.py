@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .arguments import _tensor
 if TYPE_CHECKING:
     from .core import Tensor
 
-__all__ = ["as_dtype", "in_place", "named", "of_one", "of_two"]
+__all__ = ["as_dtype", "as_function", "in_place", "named", "of_one", "of_two"]
 
 Method = Callable[..., Any]
 
@@ -60,6 +61,28 @@ def as_dtype(name: str, dtype: Any) -> Method:
         return _tensor(name, self).to(dtype)
 
     return named(method, name, f"As {np.dtype(dtype)}.")
+
+
+def as_function(method: Method, name: str) -> Method:
+    """The method as a function of the package: the same code, where `self` has the name it has in PyTorch.
+
+    >>> from tinygrad_cnn import Tensor, ones
+    >>> as_function(Tensor.sum, "sum")(input=ones(2))
+    tensor(2.)
+    """
+    renamed = _NAMES.get(name, {"self": "input"})
+    code = method.__code__
+    variables, cells = ([renamed.get(v, v) for v in each] for each in (code.co_varnames, code.co_cellvars))
+    code = code.replace(co_varnames=tuple(variables), co_cellvars=tuple(cells))
+    function = FunctionType(code, method.__globals__, name, method.__defaults__, method.__closure__)
+    function.__kwdefaults__, function.__doc__ = method.__kwdefaults__, method.__doc__
+    function.__annotations__ = {renamed.get(v, v): kind for v, kind in method.__annotations__.items()}
+    function.__module__, function.__qualname__ = "tinygrad_cnn", name  # where pickle looks for it
+    return function
+
+
+#: functions of the package whose parameters are not called as those of the method
+_NAMES = {"split": {"self": "tensor", "split_size": "split_size_or_sections"}}
 
 
 def named(method: Method, name: str, text: str | None) -> Method:
