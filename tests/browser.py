@@ -18,7 +18,7 @@ DRIVER = shutil.which("chromedriver")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 KEYS = {"ArrowDown": "\ue015", "ArrowUp": "\ue013", "ArrowLeft": "\ue012", "ArrowRight": "\ue014"}
-KEYS |= {"Enter": "\ue007", "Escape": "\ue00c", "Home": "\ue011"}
+KEYS |= {"Enter": "\ue007", "Escape": "\ue00c", "Home": "\ue011", "Tab": "\ue004"}
 
 
 class Browser:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import struct
+import time
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -241,6 +242,7 @@ def opened(window, tmp_path):
 
     yield go
     assert window.console() == []
+    assert window.run("return performance.getEntriesByType('resource').length") == 0
 
 
 NODE = "[...document.querySelectorAll('g.node')].filter(g => g.querySelector('text').textContent === '{}')"
@@ -301,7 +303,7 @@ def test_modules_fold_and_unfold(opened):
     there.click(layer, count=2)
     there.wait(f"!{NODE.format('▸ layer1: Sequential')}.length")
     assert there.run(COUNT) > folded
-    there.click(f"g.cluster{layer} > text")  # the name of the open box
+    there.click(f".title[data-box={layer[1:]}]")  # the name of the open box
     there.wait(f"{NODE.format('▸ layer1: Sequential')}.length")
     assert there.run(COUNT) == folded
     there.click("[title='unfold all modules']")
@@ -311,6 +313,35 @@ def test_modules_fold_and_unfold(opened):
     assert there.run(COUNT) < every - 50
     there.click("[title='fold all modules']")
     assert there.run(COUNT) < 20
+
+
+class Dense(nn.Module):
+    """Each part reads what all before it gave: arrows cross everything."""
+
+    def __init__(self, parts):
+        super().__init__()
+        self.parts = nn.ModuleList(
+            nn.Sequential(nn.Linear(4 * n, 4), nn.ReLU(), nn.Linear(4, 4)) for n in range(1, parts)
+        )
+
+    def forward(self, x):
+        seen = [x]
+        for part in self.parts:
+            seen.append(part(tg.cat(seen, 1)))
+        return tg.cat(seen, 1)
+
+
+def test_no_more_is_unfolded_than_can_be_laid_out(opened):
+    model = Dense(29)
+    there = opened(model(tg.zeros(2, 4)), module=model, depth=1)
+    folded = there.run(COUNT)
+    begun = time.monotonic()
+    there.click("[title='unfold all modules']")
+    assert time.monotonic() - begun < 20  # all of it would take minutes
+    assert there.run("return document.querySelector('output').textContent").startswith("too much")
+    assert there.run(COUNT) == folded
+    there.click("#" + there.run(f"return {NODE.format('▸ parts.3: Sequential')}[0].id"), count=2)
+    assert there.run(COUNT) > folded  # one can be opened
 
 
 def test_search_finds_and_opens(opened):
@@ -325,6 +356,62 @@ def test_search_finds_and_opens(opened):
     assert there.run("return document.querySelectorAll('g.selected').length") == 1
     there.type("Escape")
     assert there.run("return document.querySelector('input').value") == ""
+
+
+def test_what_is_found_comes_in_the_order_of_the_graph(opened):
+    model, loss = lenet()
+    there = opened(loss, module=model)
+    there.type("/")
+    there.type("conv")
+    found = []
+    for _ in range(6):
+        there.type("Enter")
+        found.append(there.run(f"return {HEADING}"))
+    assert found[0] == "conv1: Conv2d" and found[5] == "conv2: Conv2d"
+    assert [text[:6] for text in found[1:5]] == ["weight", "conv2d", "bias6", "add_bi"]
+    there.run("document.querySelector('main').focus()")
+    there.type("Escape", "Escape")
+    assert there.run("return document.querySelectorAll('g.found').length") == 0
+
+
+def test_a_reader_of_the_screen_hears_a_word(opened):
+    model, loss = lenet()
+    there = opened(loss, module=model)
+    there.run("document.querySelector('main').focus()")
+    there.type("ArrowDown", "ArrowDown")
+    heard = "return document.querySelector('[role=status]').textContent"
+    assert there.run(heard) == "conv2d, 2×6×28×28, in LeNet5.conv1"
+    there.type("Enter")
+    assert there.run(heard) == "conv1: Conv2d, folded"
+    there.run("document.querySelector('aside').focus()")
+    there.type("ArrowDown")  # it scrolls there
+    assert there.run(heard) == "conv1: Conv2d, folded"
+    there.type("Escape")
+    assert there.run(heard) == ""
+    names = "[...document.querySelectorAll('button, input, main, aside, nav')].map(e => e.ariaLabel)"
+    assert all(there.run(f"return {names}"))
+
+
+def test_every_key_has_its_place(opened):
+    model, loss = lenet()
+    there = opened(loss, module=model)
+    places = []
+    for _ in range(10):
+        there.type("Tab")
+        places.append(there.run("return document.activeElement.title || document.activeElement.tagName"))
+        assert there.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert places[0] == "INPUT" and places[8:] == ["MAIN", "ASIDE"]
+
+
+def test_a_click_beside_the_graph_lets_go(opened):
+    model, loss = lenet()
+    there = opened(loss, module=model)
+    there.click("#" + there.run(f"return {NODE.format('relu')}[0].id"))
+    assert there.run(f"return {HEADING}").startswith("relu")
+    there.drag(12, 500, 0, 60)
+    assert there.run(f"return {HEADING}").startswith("relu")  # moving it is no click
+    there.drag(12, 500, 0, 0)
+    assert there.run(f"return {HEADING}") == "Explore"
 
 
 def test_arrows_walk_along_the_edges(opened):

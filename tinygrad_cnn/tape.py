@@ -73,7 +73,7 @@ class Scope:
         owner: Any = None if self.parent is None else self.parent.module()
         module = self.module()
         if owner is not None and module is not None:
-            for path, candidate in owner.named_modules():
+            for path, candidate in itertools.chain(owner.named_children(), owner.named_modules()):
                 if candidate is module and path:
                     return path
         return self.kind

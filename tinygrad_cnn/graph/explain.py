@@ -231,7 +231,8 @@ def _input(node: Node, index: int) -> tuple[str, Any]:
     else:
         shape = node.attrs.get(f"{input_name(node, index)}_shape", "")
         return f"{shape} a number" if value is not None else f"{shape} needs no gradient".lstrip(), value
-    if name := _member(node.scope, tensor, value):
+    result_of_an_op = parent is not None and parent.op is not None
+    if not result_of_an_op and (name := _member(node.scope, tensor, value)):
         what += f" · {name}"
     return what + _kept(node, index), value
 

@@ -128,7 +128,7 @@ def _item(item: Item, gradients: dict[Node, np.ndarray]) -> dict[str, Any]:
 
 def _show(known: dict[str, Any], caption: str, array: np.ndarray) -> None:
     if array.dtype.kind == "f" and array.ndim > 1 and array[:1].size >= 4:
-        image = base64.b64encode(thumbnail(array, _TILES)).decode()
+        image = base64.b64encode(thumbnail(array, _TILES, clear=True)).decode()
         known["images"].append({"caption": caption, "png": image})
 
 

@@ -1,5 +1,7 @@
 // What is to be seen, in Graphviz's language.  Colours come from style.css, by class.
 
+import { QUICK } from "./model.js";
+
 const quoted = (text) => `"${String(text).replace(/[\\"]/g, "\\$&").replace(/[\u0000-\u001f]/g, " ")}"`;
 
 const escaped = (text) =>
@@ -27,13 +29,14 @@ function node(model, key) {
   return `${key} [id=${key} class="${kind} ${family || "own"}${heat}" label=${label(title, small, note)} ${shape} ${size}]`;
 }
 
-export function dot(model, { nodes, home, edges }) {
+export function dot(model, { nodes, home, edges, effort }) {
   const lines = [
     `digraph { rankdir=${model.direction} newrank=true nodesep=0.3 ranksep=0.32 pad=0.2 bgcolor=transparent`,
     'graph [fontname=Arial fontsize=11 labeljust=l]',
     'node [shape=box style=rounded height=0.34 margin="0.14,0.06" fontname=Arial fontsize=12]',
     "edge [arrowsize=0.6 fontname=Arial fontsize=9]",
   ];
+  if (effort > QUICK) lines.push("graph [splines=line nslimit=1 nslimit1=1 mclimit=0.1]");
   // Up to two parameters that only one op uses stand to its left and right.
   const uses = new Map();
   for (const edge of edges) uses.set(edge.tail, (uses.get(edge.tail) ?? 0) + 1);
@@ -71,7 +74,7 @@ export function dot(model, { nodes, home, edges }) {
   const straight = new Set(); // ends of edges along which the data goes on straight
   const both = edges.some((edge) => edge.kind === "data");
   edges.forEach(({ tail, head, kind, label: text }, at) => {
-    const small = kind === "data" && model.part(tail).kind !== "parameter" && text;
+    const small = kind === "data" && model.part(tail).kind !== "parameter" && effort <= QUICK && text;
     const right = (beside.get(head) ?? []).indexOf(tail) > 0 || (both && kind === "gradient");
     const [from, to] = right ? [head, tail] : [tail, head];
     const options = [`id=e${at} class=${kind}`];

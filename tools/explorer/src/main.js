@@ -25,10 +25,11 @@ const hits = element("output", { "aria-live": "polite" });
 const canvas = element("main", {
   tabindex: 0, role: "application", "aria-label": `${model.data.title}: the graph; arrow keys walk along its edges`,
 });
-const body = element("div", { class: "body", "aria-live": "polite" });
+const body = element("div", { class: "body" });
+const said = element("p", { class: "unseen", role: "status" }); // what is selected, in a word
 const close = button("×", "close (Esc)", () => select(null));
 close.classList.add("close");
-const panel = element("aside", { "aria-label": "details" }, close, body);
+const panel = element("aside", { "aria-label": "details", tabindex: 0 }, close, body);
 
 const parameters = button("weights", "show or hide parameters", () => {
   model.parameters = !model.parameters;
@@ -40,7 +41,9 @@ const bar = element(
   element(
     "nav", { "aria-label": "view" },
     button("fold", "fold all modules", () => refold(1)),
-    button("unfold", "unfold all modules", () => refold(Infinity)),
+    button("unfold", "unfold all modules", () => {
+      if (refold(Infinity) < model.deepest()) hits.textContent = "too much to lay out at once: the innermost stay folded";
+    }),
     parameters,
     button("turn", "top to bottom, or left to right", () => {
       model.direction = model.direction === "TB" ? "LR" : "TB";
@@ -55,7 +58,7 @@ const bar = element(
   ),
 );
 document.documentElement.dataset.theme = theme;
-document.body.append(bar, canvas, panel);
+document.body.append(bar, canvas, panel, said);
 const stage = new Stage(canvas);
 
 // --- drawing ------------------------------------------------------------------------------------------------
@@ -99,26 +102,39 @@ function visibleKey(key) {
 function select(key, reach = true) {
   selected = key;
   body.replaceChildren(...(key ? describe(model, key, () => toggle(key)) : help()));
+  said.textContent = key ? word(key) : "";
   document.body.classList.toggle("open", key !== null);
   panel.scrollTop = 0;
   mark();
   if (key && reach) stage.reach(key);
 }
 
+function word(key) {
+  const part = model.part(key);
+  if (key[0] === "b") return `${part.title}, ${model.folded.has(part.id) ? "folded" : "open"}`;
+  const box = model.boxes[part.box];
+  return [part.title, part.shape, box && `in ${box.path}`].filter(Boolean).join(", ");
+}
+
 function toggle(key) {
   const box = model.part(key);
-  if (model.folded.has(box.id)) model.unfold(box);
-  else model.folded.add(box.id);
+  if (!model.folded.has(box.id)) model.folded.add(box.id);
+  else open(() => model.unfold(box));
   draw();
   select(key, false);
   stage.reach(key);
 }
 
+function open(what) {
+  if (what()) hits.textContent = "others were folded: too much to lay out at once";
+}
+
 function refold(depth) {
-  model.foldTo(depth);
+  depth = model.foldTo(depth);
   if (selected) selected = visibleKey(selected);
   draw(true);
   if (selected) select(selected);
+  return depth;
 }
 
 // --- mouse and search ---------------------------------------------------------------------------------------
@@ -126,11 +142,9 @@ function refold(depth) {
 canvas.addEventListener("click", (event) => {
   if (stage.moved) return;
   canvas.focus({ preventScroll: true });
-  const group = event.target.closest?.("g.node, g.cluster");
-  if (!group) return;
-  const label = event.target.closest("text");
-  if (group.classList.contains("cluster") && label) toggle(group.id);
-  else select(group.id, false);
+  const title = event.target.closest?.(".title");
+  if (title) return toggle(title.dataset.box);
+  select(event.target.closest?.("g.node, g.cluster")?.id ?? null, false);
 });
 
 canvas.addEventListener("dblclick", (event) => {
@@ -144,6 +158,11 @@ function look() {
   mark();
 }
 
+function clear() {
+  search.value = "";
+  look();
+}
+
 let next = 0;
 search.addEventListener("input", () => {
   next = 0;
@@ -152,13 +171,12 @@ search.addEventListener("input", () => {
 search.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && found.length) {
     const key = found[next++ % found.length];
-    model.reveal(model.part(key));
+    hits.textContent = `${((next - 1) % found.length) + 1} of ${found.length}`;
+    open(() => model.reveal(model.part(key)));
     draw();
     select(key);
-    hits.textContent = `${((next - 1) % found.length) + 1} of ${found.length}`;
   } else if (event.key === "Escape") {
-    search.value = "";
-    look();
+    clear();
     canvas.focus();
   } else {
     return;
@@ -216,10 +234,11 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target === search;
   const pressing = event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ");
-  if (typing || pressing) return;
+  const reading = panel.contains(event.target) && event.key in AHEAD; // they scroll it
+  if (typing || pressing || reading) return;
   const actions = {
     "/": () => search.focus(),
-    Escape: () => select(null),
+    Escape: () => (selected ? select(null) : clear()),
     Enter: enter,
     "+": () => stage.zoom(1.25),
     "=": () => stage.zoom(1.25),

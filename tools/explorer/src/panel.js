@@ -100,7 +100,7 @@ export function help() {
   const rows = KEYS.map(([keys, what]) => element("tr", {}, element("th", {}, keys), element("td", {}, what)));
   return [
     element("h2", {}, "Explore"),
-    element("p", {}, "Click a node for what it computes. Click the name of a module to fold it, and again to unfold it. Drag to move, scroll to zoom."),
+    element("p", {}, "Click a node for what it computes. Click the name of a module to fold it, and again to unfold it. Drag to move, scroll or pinch to zoom."),
     element("table", { class: "keys" }, element("tbody", {}, ...rows)),
   ];
 }

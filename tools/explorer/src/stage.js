@@ -14,6 +14,13 @@ function settle(svg) {
       text.setAttribute("lengthAdjust", "spacingAndGlyphs");
     }
   }
+  // Names of modules lie above the edges, not under them.
+  for (const cluster of svg.querySelectorAll(".cluster")) {
+    const title = cluster.querySelector("text");
+    title.dataset.box = cluster.id;
+    title.setAttribute("class", cluster.getAttribute("class").replace("cluster", "title"));
+    cluster.parentNode.append(title);
+  }
   for (const text of svg.querySelectorAll(".edge text")) {
     const guess = text.textContent.length * 4.6;
     text.setAttribute("text-anchor", "start");
