@@ -268,6 +268,8 @@ def test_large_and_deep_graphs_need_no_recursion():
         def named_modules(self):
             return iter(())
 
+        named_children = named_modules
+
     before, people = state.scope, [Nobody() for _ in range(2_000)]
     try:
         for person in people:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -313,6 +314,9 @@ def test_modules_that_are_not_called_count_for_who_holds_them():
     found = tg.summary(Holds(), (1, 3))
     assert [(row.name, row.params) for row in found.rows] == [("Holds", 18)]
     assert found.total_mult_adds == 6
+    assert found.unreached == (("inner.bias", 2), ("unused.weight", 9), ("unused.bias", 1))
+    assert "no gradient    12, unused by the outputs: inner.bias, unused.weight, unused.bias" in str(found)
+    assert tg.summary(nn.Linear(3, 2), (1, 3)).unreached == ()
 
 
 def test_functions_have_rows_beside_modules():
@@ -413,6 +417,21 @@ def test_float64_models_get_float64():
     assert model.seen == tg.float64
 
 
+def test_integers_are_zeros():
+    assert tg.summary(nn.Embedding(5, 3), (2, 4), dtype=tg.int64).rows[0].output_shape == (2, 4, 3)
+
+
+def test_inputs_may_be_named_tuples():
+    Pair = namedtuple("Pair", "x y")
+
+    class Adds(nn.Module):
+        def forward(self, pair):
+            return pair.x + pair.y
+
+    found = tg.summary(Adds(), input=[Pair(tg.ones(2), tg.ones(2))])
+    assert found.rows[0].output_shape == (2,)
+
+
 @pytest.mark.parametrize(
     ("args", "options", "error", "match"),
     [
@@ -427,6 +446,7 @@ def test_float64_models_get_float64():
             ArgumentError,
             "there is no column 'bytes'; there are input_shape",
         ),
+        (((1, 2),), {"columns": "params"}, ArgumentError, "give a list, such as ..params"),
         (((1, 2),), {"depth": -1}, ArgumentError, "depth is -1"),
         (((1, 3),), {}, ShapeError, "Linear: x has 3 features"),
     ],

@@ -126,11 +126,17 @@ class Run:
         self._add(self.order[0], found)
         return found
 
+    def unreached(self) -> tuple[tuple[str, int], ...]:
+        """(name, size) of the parameters that ask for a gradient and get none from the outputs."""
+        reached = set(walk(*(t.node for t in self.order[0].out if t.node is not None)))
+        asking = ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
+        return tuple((name, p.numel()) for name, p in asking if p.node not in reached)
+
     def _taped(self, x: Any) -> Any:
         if isinstance(x, dict):
             return {name: self._taped(value) for name, value in x.items()}
         if isinstance(x, (tuple, list)):
-            return type(x)(map(self._taped, x))
+            return getattr(x, "_make", type(x))(map(self._taped, x))
         if not is_tensor(x) or x.dtype.kind != "f":
             return x
         leaf = x.detach().requires_grad_()

@@ -41,11 +41,13 @@ class Summary:
         rows: one for each call of a module in order, the model first, and each function with connections.
         columns: those to show.
         depth: how deep to show.
+        unreached: (name, size) of each parameter that asks for a gradient, and gets none from the outputs.
     """
 
     rows: tuple[SummaryRow, ...]
     columns: tuple[str, ...]
     depth: int | None = None
+    unreached: tuple[tuple[str, int], ...] = ()
 
     @property
     def total_params(self) -> int:
@@ -105,6 +107,10 @@ class Summary:
     def _totals(self) -> Iterator[str]:
         model, frozen = self.rows[0], self.total_params - self.trainable_params
         yield f"parameters     {model.params:,}: {model.trainable:,} trainable, {frozen:,} frozen"
+        if self.unreached:
+            names = ", ".join(name for name, _ in self.unreached[:3])
+            more = f" and {len(self.unreached) - 3} more" if len(self.unreached) > 3 else ""
+            yield f"no gradient    {sum(size for _, size in self.unreached):,}, unused by the outputs: {names}{more}"
         yield f"multiply-adds  {model.mult_adds:,}"
         yield f"kept           {size(model.kept)} for backward, parameters aside"
         if model.forward_ms is not None:
@@ -145,7 +151,7 @@ def summary(
         columns: what to show, of the attributes of `SummaryRow`: by default what fits into 100 columns.
         depth: how deep to show modules in modules; None shows all.
         time: measure forward and backward as well: the best of three runs after one to warm up.
-        dtype: of the random numbers; by default the first parameter's.
+        dtype: of the random numbers; by default the first parameter's.  Integers are zeros.
 
     Returns:
         A Summary: a table when printed or last in a notebook's cell; its `.rows` has the numbers.  What they
@@ -177,6 +183,8 @@ def summary(
         )
     if depth is not None and (not isinstance(depth, int) or depth < 0):
         raise ArgumentError(f"summary: depth is {depth!r}; 0 shows the model alone, None everything")
+    if isinstance(columns, str):
+        raise ArgumentError(f"summary: columns is {columns!r}; give a list, such as [{columns!r}]")
     names = _TIMED if columns is None and time else _USUAL if columns is None else tuple(columns)
     if unknown := [name for name in names if name not in _COLUMNS]:
         raise ArgumentError(f"summary: there is no column {unknown[0]!r}; there are {', '.join(_COLUMNS)}")
@@ -184,10 +192,11 @@ def summary(
     with _as_it_was(model), seeded(0), enable_grad(), watched():
         args, kwargs = _inputs(model, input_size, input, dtype)
         for _ in range(4 if time else 1):
-            rows = Run(model, time).rows(args, kwargs)
+            run = Run(model, time)
+            rows = run.rows(args, kwargs)
             if not best or _took(rows[0]) < _took(best[0]):
                 best = rows
-    return Summary(tuple(best), names, depth)
+    return Summary(tuple(best), names, depth, run.unreached())
 
 
 def _took(row: SummaryRow) -> float:
@@ -218,7 +227,10 @@ def _inputs(model: Module, sizes: Any, given: Any, dtype: Any) -> tuple[tuple[An
             raise ArgumentError(
                 f"summary: input_size {sizes!r:.60} is no shape; give ints, the batch first: (1, 3, 224, 224)"
             )
-        tensors.append(Tensor(default_generator().standard_normal(shape).astype(dtype)))
+        values = (
+            default_generator().standard_normal(shape) if np.dtype(dtype).kind == "f" else np.zeros(shape)
+        )
+        tensors.append(Tensor(values.astype(dtype)))
     return tuple(tensors), {}
 
 
