@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tinygrad_cnn as tg
-from docs.figures import make_windows
+from docs.figures import make_three_ways, make_windows
 from tinygrad_cnn.errors import ArgumentError, DtypeError, MissingToolError, ShapeError
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.testing.strategies import conv_configs, conv_transpose_configs, pool_configs
 from tinygrad_cnn.vision import Animation, animate_conv, canvas
-from tinygrad_cnn.vision.canvas import Boxes, Line, Words, number
+from tinygrad_cnn.vision.canvas import Boxes, Line, Slide, Words, number
 
 GOLDEN = Path(__file__).parent / "golden" / "window.svg"
 SEEDS = st.integers(0, 99)
@@ -231,6 +231,45 @@ def test_the_clock():
     assert svg.count(" 2s step-end infinite") == 3
 
 
+def test_a_slide_stays_for_a_step_and_then_is_on_its_way():
+    """Two steps of 1 s, of which the last is seen twice; 1/3 s to get there."""
+    slide = Slide(Boxes(((1, 2),), 3, 3), ((0, 0), (30, 0)))
+    picture = Animation("to and fro", 40, 10, [slide], 2, pause=1)
+    (frames,) = re.findall(r"@keyframes t\w+-s0\{(.*)\}", picture.svg())
+    assert frames == (
+        "0%,22.22%{transform:translate(0px,0px)}33.33%,88.89%{transform:translate(30px,0px)}"
+        "100%{transform:translate(0px,0px)}"
+    )
+    assert 'transform="translate(30 0)"' in picture.svg()  # where nothing moves
+    assert [picture.frame(k).marks for k in range(2)] == [
+        [Boxes(((1, 2),), 3, 3)],
+        [Boxes(((31, 2),), 3, 3)],
+    ]
+
+
+def test_grids_that_are_too_wide_for_a_phone_stand_below_each_other():
+    """Image, kernel and result; the result goes where less stands."""
+    for image, kernel, kind, columns in (
+        (4, 3, "correlation", [["image"], ["kernel"], ["result"]]),
+        (7, 3, "correlation", [["image"], ["kernel", "result"]]),
+        (5, 3, "convolution", [["image", "result"], ["kernel", "kernel, turned"]]),
+        (6, 3, "transposed", [["image", "kernel"], ["result"]]),
+    ):
+        still = animate_conv(image, kernel, kind=kind, padding=(kind == "convolution") * 1).frame(0)
+        found: dict[float, list[str]] = {}
+        for mark in still.marks:
+            if isinstance(mark, Words) and mark.colour == canvas.PAPER:
+                found.setdefault(mark.x, []).append(re.sub(r" \d.*", "", mark.text))
+        assert [found[x] for x in sorted(found)] == columns
+
+
+def test_what_is_drawn_has_other_names():
+    still = animate_conv(3, 2, kind="convolution", names=("dZ", "W", "dA"))
+    assert [m.text for m in still.marks if isinstance(m, Words) and m.colour == canvas.PAPER] == [
+        "dZ 3×3", "W", "W, turned", "dA 2×2",
+    ]  # fmt: skip
+
+
 def test_two_pictures_on_a_page_have_clocks_of_their_own():
     names = [set(re.findall(r"class=\"([\w-]+)\"", animate_conv(n, 2).svg())) for n in (3, 4)]
     assert not names[0] & names[1]
@@ -317,6 +356,8 @@ def test_it_is_told_what_is_seen():
         (0, 2, {}, ArgumentError, "at least 1"),
         (30, 2, {}, ArgumentError, "841 steps are too many"),
         (4, 2, {"pause": 0}, ArgumentError, "pause is 0"),
+        (4, 2, {"names": ("f", "h")}, ArgumentError, "names are three"),
+        (4, 2, {"names": "fgh"}, ArgumentError, "names are three"),
         (4, 2, {"stride": 0}, ArgumentError, "stride must be an int"),
         ([1, 2, 3], 2, {}, ShapeError, r"image has shape \(3,\)"),
         ([[1, 2], [3]], 2, {}, ShapeError, "different lengths"),
@@ -373,3 +414,33 @@ def test_the_figure_of_a_volume_adds_up():
             terms = re.findall(r"(\d+)·\(?(−?\d+)", left)
             assert sum(value(a) * value(b) for a, b in terms) == value(right)
             assert len(terms) == 4
+
+
+def luminance(colour: str) -> float:
+    """As WCAG 2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize("name", [*make_windows.FIGURES, *make_three_ways.FIGURES])
+def test_every_text_stands_on_a_colour_on_which_it_can_be_read(name):
+    """On a page of any colour: it has a box of its own behind it."""
+    draw = {**make_windows.FIGURES, **make_three_ways.FIGURES}[name]
+    marks, texts = draw().frame(-1).marks, 0
+    for k, text in enumerate(marks):
+        if isinstance(text, Words):
+            half = 0.29 * text.size * len(text.text)
+            left = text.x - {"start": 0, "middle": half, "end": 2 * half}[text.anchor]
+            under = [
+                box.fill
+                for box in marks[:k]
+                if isinstance(box, Boxes) and box.fill != "none"
+                for x, y in box.corners
+                if x <= left + 2 and left + 2 * half <= x + box.width + 2 and y <= text.y <= y + box.height
+            ]
+            assert under, text
+            dark, light = sorted((luminance(under[-1]), luminance(text.colour)))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, text
+            texts += 1
+    assert texts > 10

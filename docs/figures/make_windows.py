@@ -31,6 +31,7 @@ from tinygrad_cnn.vision.canvas import (
     Boxes,
     Line,
     Mark,
+    Slide,
     Words,
     grid,
     heading,
@@ -72,7 +73,6 @@ def volume() -> Animation:
             now, corner = (s, s + 1), (8 + j * CELL, top + i * CELL)
             marks += grid(*corner, np.full((f, f), np.nan), SEEN, when=now)
             seen, taps = x[channel, i : i + f, j : j + f], w[filter_, channel]
-            over.append(Boxes((corner,), f * CELL, f * CELL, line=FRAME, thick=2.5, when=now))
             terms = [
                 f"{a}·{b}" if b >= 0 else f"{a}·(−{-b})" for a, b in zip(seen.flat, taps.flat, strict=True)
             ]
@@ -81,6 +81,8 @@ def volume() -> Animation:
                 Words(368, top + 46, f"{terms[2]} + {terms[3]}", 14, when=now),
                 Words(368, top + 72, f"= {number((seen * taps).sum())}", 14, bold=True, when=now),
             ]
+        window = Boxes(((0, 0),), f * CELL, f * CELL, line=FRAME, thick=2.5)
+        over.append(Slide(window, tuple((8 + j * CELL, top + i * CELL) for _, i, j in places)))
         for filter_ in range(k):
             when = (filter_ * n_out**2, (filter_ + 1) * n_out**2)
             marks += grid(158, top + 20, w[filter_, channel], WEIGHT, when=when)
@@ -92,10 +94,10 @@ def volume() -> Animation:
         marks += heading(left, top, 120, f"result, channel {filter_ + 1}")
         marks += grid(left + 20, top + 30, np.full((n_out, n_out), np.nan), EMPTY)
     marks.append(Boxes(((268, top),), 200, 60, EMPTY))
+    corners = tuple((28 + filter_ * 130 + j * CELL, top + 30 + i * CELL) for filter_, i, j in places)
+    over.append(Slide(Boxes(((0, 0),), CELL, CELL, line=FRAME, thick=2.5), corners))
     for s, (filter_, i, j) in enumerate(places):
-        corner = (28 + filter_ * 130 + j * CELL, top + 30 + i * CELL)
-        marks += grid(*corner, [[out[filter_, i, j]]], RESULT, when=(s, steps))
-        over.append(Boxes((corner,), CELL, CELL, line=FRAME, thick=2.5, when=(s, s + 1)))
+        marks += grid(*corners[s], [[out[filter_, i, j]]], RESULT, when=(s, steps))
         parts = [(x[ch, i : i + f, j : j + f] * w[filter_, ch]).sum() for ch in range(c)]
         said = " + ".join(number(p) if p >= 0 else f"({number(p)})" for p in parts)
         over.append(Words(368, top + 20, said, 14, when=(s, s + 1)))
@@ -165,7 +167,7 @@ def activations() -> Animation:
         (120, BLUE, "g(z)", False),
         (320, VERMILION, "its derivative g′(z)", True),
     ):
-        marks.append(Boxes(((x - 44, bottom - 4),), 190 if dashed else 100, 24, EMPTY))
+        marks.append(Boxes(((x - 44, bottom - 4),), 204 if dashed else 100, 24, EMPTY))
         marks.append(Line(((x - 36, bottom + 8), (x - 6, bottom + 8)), colour, 2.5, dashed=dashed))
         marks.append(Words(x + 2, bottom + 8, words, 13, INK, anchor="start"))
     return Animation("Nine activations and their derivatives", 564, bottom + 28, marks)

@@ -17,13 +17,14 @@ from ..errors import ArgumentError, DtypeError, ShapeError
 from ..geometry import Windows, conv_geometry, conv_transpose_geometry, pool_geometry
 from ..nn import functional as F
 from . import canvas
-from .canvas import CELL, Animation, Boxes, Mark, When, Words
+from .canvas import CELL, Animation, Boxes, Mark, Slide, When, Words
 
 __all__ = ["animate_conv"]
 
 _KINDS = ("correlation", "convolution", "transposed", "max", "average")
 _MOST = 400
 _GAP, _EDGE = 24, 8
+_WIDE = 420  # three columns that need more become two: on a phone they would be too small to read
 _LINE, _SMALL = 22, 14
 
 Place = tuple[int, ...]
@@ -39,6 +40,7 @@ def animate_conv(
     dilation: Any = 1,
     output_padding: Any = 0,
     ceil_mode: bool = False,
+    names: Sequence[str] = ("image", "kernel", "result"),
     pause: float = 1.5,
 ) -> Animation:
     """The kernel slides over the image; each step shows one window, its products and their sum.
@@ -54,13 +56,15 @@ def animate_conv(
         dilation: how far apart the kernel's taps lie; of all but "average".
         output_padding: of "transposed".
         ceil_mode: of pooling: the last window may hang over the end.
+        names: what the image, the kernel and the result are called above their numbers.
         pause: for how many seconds a step is seen.
 
     Returns:
         An `Animation`: `.save("conv.svg")` (or .gif, or .png), `.frame(3)` for one step, `.svg()`.
 
     Raises:
-        ArgumentError: another kind, an option that this kind has not, or more than 400 steps.
+        ArgumentError: another kind, an option that this kind has not, other than three names, or more than
+            400 steps.
         ShapeError: an image or a kernel that has not two axes, or windows that do not fit.
         DtypeError: what is not made of real numbers.
 
@@ -80,6 +84,8 @@ def animate_conv(
     ):
         if given and not fits:
             raise ArgumentError(f"animate_conv: {kind!r} has no {name}; leave it out")
+    if isinstance(names, str) or len(names) != 3:
+        raise ArgumentError(f"animate_conv: names are three, of image, kernel and result, not {names!r}")
     x = _matrix("image", image, lambda i, j: (i * i + 3 * j + i * j) % 5)
     if pooling:
         size = _size(kernel)
@@ -104,7 +110,7 @@ def animate_conv(
             f"animate_conv: {steps} steps are too many to watch; for at most {_MOST} make the image "
             f"smaller or the stride larger"
         )
-    stage = _Stage(kind, x, w, geom)
+    stage = _Stage(kind, x, w, geom, names)
     if kind == "transposed":
         stage.stamp(_stamped(x, w, geom))
     else:
@@ -119,7 +125,7 @@ class _Stage:
     transposed convolution, which is the same geometry read from the other end, result and image.
     """
 
-    def __init__(self, kind: str, x: np.ndarray, w: np.ndarray, geom: Windows):
+    def __init__(self, kind: str, x: np.ndarray, w: np.ndarray, geom: Windows, names: Sequence[str]):
         self.kind, self.x, self.w, self.geom = kind, x, w, geom
         self.steps = geom.out[0] * geom.out[1]
         self.places = list(np.ndindex(*geom.out))
@@ -132,14 +138,25 @@ class _Stage:
         self.said = 0
         wide: Place = tuple(np.subtract(self.stop, self.start).tolist())
         padded = any(map(any, geom.padding))
-        turned = [("turned", w.shape)] if kind == "convolution" else []
-        weights = [] if kind in ("max", "average") else [("kernel", w.shape), *turned]
-        image = [(f"image {_by(x.shape)}{' + padding' * padded}", wide)]
-        result = [(f"result {_by(geom.out)}", geom.out)]
+        of_x, of_w, of_y = names
+        turned = [(f"{of_w}, turned", w.shape)] if kind == "convolution" else []
+        weights = [] if kind in ("max", "average") else [(of_w, w.shape), *turned]
+        image = [(f"{of_x} {_by(x.shape)}{' + padding' * padded}", wide)]
+        result = [(f"{of_y} {_by(geom.out)}", geom.out)]
         if kind == "transposed":
-            image = [(f"image {_by(x.shape)}", geom.out)]
-            result = [(f"result {_by(geom.size)}{' + cut off' * padded}", wide)]
-        at, self.width, self.bottom = self._columns([image, weights, result])
+            image = [(f"{of_x} {_by(x.shape)}", geom.out)]
+            result = [(f"{of_y} {_by(geom.size)}{' + cut off' * padded}", wide)]
+        columns = [image, weights, result]
+        below_image = False
+        if weights and sum(map(_across, columns)) > _WIDE:  # the small grids stand under each other
+            below_image = kind != "transposed" and _down(image) <= _down(weights)
+            if kind == "transposed":
+                columns = [image + weights, result]
+            else:
+                columns = [image + result, weights] if below_image else [image, weights + result]
+        at, self.width, self.bottom = self._columns(columns)
+        if below_image:
+            at.append(at.pop(1))
         self.narrow, self.wide = (at[0], at[-1]) if kind == "transposed" else (at[-1], at[0])
         self.weights = at[1:-1]
 
@@ -147,13 +164,12 @@ class _Stage:
         """Put grids with headings side by side: where their cells begin, and how far all of it reaches."""
         left, bottom, at = float(_EDGE), 0.0, []
         for column in filter(None, columns):
-            width = max(min(104.0, canvas.room(heading, 13) + 12) for heading, _ in column)
-            width = max(width, *(CELL * size[1] for _, size in column))
+            width = _across(column)
             top = float(_EDGE)
             for heading, size in column:
                 self.marks += canvas.heading(left, top, width, heading)
                 at.append((left + (width - CELL * size[1]) / 2, top + 30))
-                top += 30 + CELL * size[0] + 10
+                top += _down([(heading, size)])
             left, bottom = left + width + _GAP, max(bottom, top)
         return at, left - _GAP + _EDGE, bottom
 
@@ -179,19 +195,18 @@ class _Stage:
             self.marks += canvas.grid(*at, numbers, canvas.WEIGHT)
         self._plane(canvas.PLAIN)
         self._cells([self._narrow(place) for place in self.places], canvas.EMPTY)
-        over: list[Mark] = []
+        over: list[Mark] = [*self._frames()]
         for k, place in enumerate(self.places):
             now, window = (k, k + 1), list(self._window(place))
             self._cells([self._wide(pixel) for _, pixel in window], canvas.SEEN, now)
             self._cells([self._narrow(place)], canvas.RESULT, (k, self.steps))
-            over += [self._hull(window, now), _frame(self._narrow(place), (CELL, CELL), now)]
             over.append(
                 canvas.in_cell(*self._narrow(place), canvas.number(result[place]), when=(k, self.steps))
             )
             if winners is not None:
                 winner = divmod(int(winners[place]), self.x.shape[1])
                 self._cells([self._wide(winner)], canvas.RESULT, now)
-                over.append(_frame(self._wide(winner), (CELL, CELL), now, canvas.WINNER, inset=3))
+                over.append(_frame(self._wide(winner), (CELL, CELL), canvas.WINNER, now, inset=3))
             elif self.kind != "average":
                 over += [
                     _label(self._wide(pixel), f"×{canvas.number(taps[tap])}", now) for tap, pixel in window
@@ -209,14 +224,13 @@ class _Stage:
         self.marks += canvas.grid(*self.weights[0], self.w, canvas.WEIGHT)
         self.marks += canvas.grid(*self.narrow, self.x, canvas.PLAIN)
         self._plane(canvas.EMPTY)
-        over: list[Mark] = []
+        over: list[Mark] = [*self._frames()]
         touched: dict[Place, list[int]] = {}
         for k, place in enumerate(self.places):
             now, window = (k, k + 1), list(self._window(place))
             new = [self._wide(pixel) for _, pixel in window if pixel not in touched and self._inside(pixel)]
             self._cells(new, canvas.RESULT, (k, self.steps))
             self._cells([self._wide(pixel) for _, pixel in window], canvas.SEEN, now)
-            over += [self._hull(window, now), _frame(self._narrow(place), (CELL, CELL), now)]
             value = _factor(canvas.number(self.x[place]))
             rows: list[str] = []
             for tap, pixel in window:
@@ -284,10 +298,15 @@ class _Stage:
         if around:
             self.marks.append(Boxes(around, CELL - 4, CELL - 4, canvas.PAPER, canvas.RULE, 1, dashed=True))
 
-    def _hull(self, window: list[tuple[Place, Place]], when: When) -> Boxes:
-        (top, left), (bottom, right) = window[0][1], window[-1][1]
+    def _frames(self) -> list[Slide]:
+        """Around the window, and around its place on the narrow plane."""
+        windows = [[pixel for _, pixel in self._window(place)] for place in self.places]
+        (top, left), (bottom, right) = windows[0][0], windows[0][-1]
         size = (CELL * (right - left + 1), CELL * (bottom - top + 1))
-        return _frame(self._wide((top, left)), size, when)
+        return [
+            Slide(_frame((0, 0), size), tuple(self._wide(window[0]) for window in windows)),
+            Slide(_frame((0, 0), (CELL, CELL)), tuple(map(self._narrow, self.places))),
+        ]
 
     def _sum(self, taps: np.ndarray, window: list[tuple[Place, Place]]) -> list[str]:
         """What is done with a window, one line for each of its rows."""
@@ -332,8 +351,19 @@ class _Stage:
         self.bottom += panel[1] + _EDGE
 
 
+def _across(column: list[tuple[str, Place]]) -> float:
+    """How wide grids under each other are, with their headings."""
+    words = (min(104.0, canvas.room(heading, 13) + 12) for heading, _ in column)
+    return max(*words, *(float(CELL * size[1]) for _, size in column))
+
+
+def _down(column: list[tuple[str, Place]]) -> float:
+    """And how high."""
+    return sum(30 + CELL * size[0] + 10 for _, size in column)
+
+
 def _frame(
-    corner: canvas.Pair, size: canvas.Pair, when: When, colour: str = canvas.FRAME, inset: float = 0
+    corner: canvas.Pair, size: canvas.Pair, colour: str = canvas.FRAME, when: When = None, inset: float = 0
 ) -> Boxes:
     at = (corner[0] + inset, corner[1] + inset)
     return Boxes((at,), size[0] - 2 * inset, size[1] - 2 * inset, line=colour, thick=2.5, when=when)
@@ -341,7 +371,10 @@ def _frame(
 
 def _label(corner: canvas.Pair, text: str, when: When) -> Words:
     """What meets a pixel, small in the corner of its cell."""
-    return Words(corner[0] + CELL - 4, corner[1] + CELL - 7, text, 10, canvas.LABEL, anchor="end", when=when)
+    size = min(11.0, round(11 * (CELL - 6) / canvas.room(text, 11), 1))
+    return Words(
+        corner[0] + CELL - 4, corner[1] + CELL - 7, text, size, canvas.LABEL, anchor="end", when=when
+    )
 
 
 def _factor(number: str) -> str:

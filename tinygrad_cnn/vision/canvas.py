@@ -27,9 +27,9 @@ from ..files import atomic_write
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-__all__ = ["Animation", "Boxes", "Line", "Words", "grid", "heading", "number", "room"]
+__all__ = ["Animation", "Boxes", "Line", "Slide", "Words", "grid", "heading", "number", "room"]
 
-INK, PAPER, MUTED = "#1b1b1b", "#ffffff", "#5f6b75"
+INK, PAPER, MUTED = "#1b1b1b", "#ffffff", "#566069"
 # Tints of Okabe and Ito's palette.  Of a window, its tint and its frame; the rest by what a cell is.
 PLAIN, EMPTY, WEIGHT, RESULT, SEEN = "#eceff1", "#f2f4f6", "#bcdcf2", "#bfe6d3", "#fdd9a0"
 TITLE, FRAME, WINNER, LABEL, RULE = "#37474f", "#c43e00", "#007a59", "#004f7c", "#8c959f"
@@ -37,6 +37,7 @@ CELL, SIZE = 40, 15
 _ROUND = 3
 _FONT = "Helvetica, Arial, sans-serif"
 _KINDS = ("svg", "gif", "png")
+_GLIDE = 0.35  # for how many seconds a slide is on its way, at most a third of a step
 _ZOOM, _FINER = 2, 2  # pixels for each unit, and how much finer it is painted before it is scaled down
 
 Pair = tuple[float, float]
@@ -83,7 +84,22 @@ class Line:
     when: When = None
 
 
-Mark = Boxes | Words | Line
+@dataclass(frozen=True)
+class Slide:
+    """Boxes around (0, 0) that lie at another place in each step; an SVG shows them move there."""
+
+    boxes: Boxes
+    places: tuple[Pair, ...]
+    when: None = None
+
+    def at(self, step: int) -> Boxes:
+        """Where they lie in a step."""
+        x, y = self.places[step]
+        return replace(self.boxes, corners=tuple((x + a, y + b) for a, b in self.boxes.corners))
+
+
+Still = Boxes | Words | Line
+Mark = Still | Slide
 
 
 class Animation:
@@ -135,21 +151,27 @@ class Animation:
 
     def svg(self) -> str:
         """The picture as SVG text; readers who asked their system for less motion see the last step."""
-        groups = [(when, list(marks)) for when, marks in groupby(self.marks, lambda mark: mark.when)]
+        groups = [(k, list(marks)) for k, marks in groupby(self.marks, self._moves)]
         name = f"t{zlib.crc32(repr((self.title, self.marks)).encode()):08x}"  # pages may show several
-        times = sorted({when for when, _ in groups if when})
+        times = sorted({k for k, _ in groups if isinstance(k, tuple)})
+        slides = [k for k, _ in groups if isinstance(k, Slide)]
         size = f'width="{self.width:g}" height="{self.height:g}" viewBox="0 0 {self.width:g} {self.height:g}"'
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="{_FONT}" '
             f'font-size="{SIZE}" text-anchor="middle" fill="{INK}">',
             f"<title>{html.escape(self.title)}</title>",
-            *self._clock(name, times),
+            *self._clock(name, times, slides),
         ]
-        for when, marks in groups:
-            drawn = _svgs(marks)
-            if when:
-                seen_last = "" if when[1] == self.steps else ' visibility="hidden"'
-                drawn = [f'<g class="{name}-{times.index(when)}"{seen_last}>', *drawn, "</g>"]
+        for how, marks in groups:
+            if isinstance(how, Slide):
+                x, y = how.places[-1]
+                attributes = f'class="{name}-s{slides.index(how)}" transform="translate({_n(x)} {_n(y)})"'
+                drawn = [f"<g {attributes}>", _svg(how.boxes), "</g>"]
+            else:
+                drawn = _svgs(marks)
+                if how:
+                    seen_last = "" if how[1] == self.steps else ' visibility="hidden"'
+                    drawn = [f'<g class="{name}-{times.index(how)}"{seen_last}>', *drawn, "</g>"]
             lines += drawn
         return "\n".join([*lines, "</svg>", ""])
 
@@ -179,17 +201,23 @@ class Animation:
                 frames[0].save(file, format=kind, **(several if self.steps > 1 else {}))
         return path
 
-    def _seen(self, step: int) -> Iterator[Mark]:
+    def _moves(self, mark: Mark) -> When | Slide:
+        """What a mark shares with others when it is animated: the steps in which it is seen."""
+        return mark if isinstance(mark, Slide) and self.steps > 1 else mark.when
+
+    def _seen(self, step: int) -> Iterator[Still]:
         if not -self.steps <= step < self.steps:
             raise ArgumentError(f"animation: there is no step {step}; they go from 0 to {self.steps - 1}")
         step %= self.steps
         for mark in self.marks:
-            if mark.when is None or mark.when[0] <= step < mark.when[1]:
+            if isinstance(mark, Slide):
+                yield mark.at(step)
+            elif mark.when is None or mark.when[0] <= step < mark.when[1]:
                 yield replace(mark, when=None)
 
-    def _clock(self, name: str, times: list[tuple[int, int]]) -> list[str]:
-        """One CSS animation for each span of steps."""
-        if not times:
+    def _clock(self, name: str, times: list[tuple[int, int]], slides: list[Slide]) -> list[str]:
+        """One CSS animation for each span of steps, and for each slide."""
+        if not times and not slides:
             return []
         ticks = self.steps + 1
         lines = ["<style>", "@media (prefers-reduced-motion: no-preference) {"]
@@ -200,6 +228,19 @@ class Animation:
                 frames.append(f"{100 * stop / ticks:.4g}%{{visibility:hidden}}")
             lines.append(f".{name}-{k}{{animation:{name}-{k} {ticks * self.pause:g}s step-end infinite}}")
             lines.append(f"@keyframes {name}-{k}{{{''.join(frames)}}}")
+        glide = min(_GLIDE, self.pause / 3) / self.pause
+        for k, slide in enumerate(slides):
+            frames = []
+            for step, (x, y) in enumerate(slide.places):
+                stop = ticks if step == self.steps - 1 else step + 1
+                stay = f"{100 * step / ticks:.4g}%,{100 * (stop - glide) / ticks:.4g}%"
+                frames.append(f"{stay}{{transform:translate({_n(x)}px,{_n(y)}px)}}")
+            x, y = slide.places[0]
+            frames.append(f"100%{{transform:translate({_n(x)}px,{_n(y)}px)}}")
+            lines.append(
+                f".{name}-s{k}{{animation:{name}-s{k} {ticks * self.pause:g}s ease-in-out infinite}}"
+            )
+            lines.append(f"@keyframes {name}-s{k}{{{''.join(frames)}}}")
         return [*lines, "}", "</style>"]
 
     def _repr_svg_(self) -> str:
@@ -269,7 +310,7 @@ def _n(value: float) -> str:
     return f"{round(value, 2):g}"
 
 
-def _svgs(marks: list[Mark]) -> list[str]:
+def _svgs(marks: Sequence[Still]) -> list[str]:
     """Marks in order; words of one style share it."""
     lines = []
     for style, alike in groupby(marks, lambda m: _style(m) if isinstance(m, Words) else ""):
@@ -286,7 +327,7 @@ def _style(words: Words) -> str:
     return style + ("" if words.anchor == "middle" else f' text-anchor="{words.anchor}"')
 
 
-def _svg(mark: Mark) -> str:
+def _svg(mark: Still) -> str:
     if isinstance(mark, Words):
         y = mark.y + 0.36 * mark.size  # where the letters stand
         return f'<text x="{_n(mark.x)}" y="{_n(y)}">{html.escape(mark.text, quote=False)}</text>'
@@ -364,7 +405,7 @@ def _font(file: str, size: float) -> Any:
     return ImageFont.truetype(file, size)
 
 
-def _brush(draw: ImageDraw.ImageDraw, mark: Mark, zoom: int, fonts: Path) -> None:
+def _brush(draw: ImageDraw.ImageDraw, mark: Still, zoom: int, fonts: Path) -> None:
     if isinstance(mark, Words):
         file = fonts / ("DejaVuSans-Bold.ttf" if mark.bold else "DejaVuSans.ttf")
         font = _font(str(file), 0.9 * mark.size * zoom)  # it is wider than what browsers have
