@@ -36,7 +36,10 @@ DA = np.array([[1, 5], [2, -3]])
 
 # --8<-- [start:loops]
 def loops(A_prev, W, dZ, stride=1, pad=0):
-    """dA_prev, dW, db by the textbook: A_prev is (m, height, width, n_C_prev), W (f, f, n_C_prev, n_C)."""
+    """dA_prev, dW, db by the textbook.
+
+    A_prev is (m, n_H_prev, n_W_prev, n_C_prev), W (f, f, n_C_prev, n_C), dZ (m, n_H, n_W, n_C).
+    """
     m, n_H, n_W, n_C = dZ.shape
     f = W.shape[0]
     A_prev_pad = np.pad(A_prev, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
@@ -63,10 +66,11 @@ def loops(A_prev, W, dZ, stride=1, pad=0):
 
 # --8<-- [start:spread]
 def spread(dz, stride):
-    """Zeros between the numbers of dZ: the next one stands as far away as the windows do."""
+    """Zeros between the numbers of dZ: they stand as far apart as the windows."""
     n, c, height, width = dz.shape
     (s, t) = stride
-    wide = tg.zeros(n, c, s * (height - 1) + 1, t * (width - 1) + 1, dtype=dz.dtype)
+    size = s * (height - 1) + 1, t * (width - 1) + 1
+    wide = tg.zeros(n, c, *size, dtype=dz.dtype)
     wide[:, :, ::s, ::t] = dz
     return wide
 
@@ -76,14 +80,15 @@ def spread(dz, stride):
 
 # --8<-- [start:turned]
 def turned(x, w, dz, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1)):
-    """dA_prev, dW, db as convolutions: x is (n, c, height, width), w (o, c, *kernel), dz (n, o, *out)."""
+    """dA_prev, dW, db as convolutions: x is (n, c, ...), w (o, c, ...), dz (n, o, ...)."""
     w_180 = w.flip((2, 3)).transpose(0, 1)
-    full = F.conv2d(spread(dz, stride), w_180, padding="full", dilation=dilation)
+    dz_wide = spread(dz, stride)
+    full = F.conv2d(dz_wide, w_180, padding="full", dilation=dilation)
     dx = fitted(full, x.shape, padding)
-    # Of dW the sum runs over the images, so these stand in the place of the channels.
-    dw = F.conv2d(
-        x.transpose(0, 1), dz.transpose(0, 1), stride=dilation, padding=padding, dilation=stride
-    ).transpose(0, 1)[:, :, : w.shape[2], : w.shape[3]]
+    # Of dW the sum runs over the images: they stand in the place of the channels.
+    x, dz_last = x.transpose(0, 1), dz.transpose(0, 1)
+    dw = F.conv2d(x, dz_last, stride=dilation, padding=padding, dilation=stride)
+    dw = dw.transpose(0, 1)[:, :, : w.shape[2], : w.shape[3]]
     return dx, dw, dz.sum((0, 2, 3))
 
 
@@ -92,7 +97,7 @@ def turned(x, w, dz, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1)):
 
 # --8<-- [start:fitted]
 def fitted(full, shape, padding):
-    """The padding cut off, and zeros for pixels at the far end which no window saw."""
+    """The padding cut off, and zeros at the far end for what no window saw."""
     (top, _), (left, _) = padding
     below = shape[2] + top - full.shape[2]
     right = shape[3] + left - full.shape[3]
@@ -105,7 +110,8 @@ def fitted(full, shape, padding):
 # --8<-- [start:library]
 def by_the_library(x, w, dz, **options):
     """dA_prev, dW, db by backward."""
-    x, w, b = (t.detach().requires_grad_() for t in (x, w, tg.zeros(w.shape[0], dtype=w.dtype)))
+    b = tg.zeros(w.shape[0], dtype=w.dtype)
+    x, w, b = (t.detach().requires_grad_() for t in (x, w, b))
     F.conv2d(x, w, b, **options).backward(dz)
     return x.grad, w.grad, b.grad
 

@@ -19,7 +19,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from docs import gen_index, gen_ops
+from docs import gen_index, gen_ops, wrap_errors
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -96,7 +96,7 @@ def test_page(page, tmp_path, monkeypatch, run):
     run(page.read_text(encoding="utf-8"), str(page.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("module", [gen_index, gen_ops])
+@pytest.mark.parametrize("module", [gen_index, gen_ops, wrap_errors])
 def test_examples_of_the_tools(module, check_example):
     for test in doctest.DocTestFinder().find(module):
         check_example(test)
