@@ -1,4 +1,4 @@
-"""Error messages are sentences: where they are printed, lines break at the end of the page (a MkDocs hook)."""
+"""Error messages are sentences: where they are printed, lines break at the page's end (a MkDocs hook)."""
 
 from __future__ import annotations
 

@@ -216,6 +216,8 @@ def sweep() -> Animation:
             Line(((at, bottom), (at, bottom + 4)), RULE, 1),
             Words(at, bottom + 16, f"{10.0**power:g}", 12),
         ]
+    for k in (0, int(np.argmin(found.losses))):
+        marks.append(Words(x[k], y[k] - 12 if k else y[k] + 16, f"{found.losses[k]:.2g}", 12))
     marks.append(Line(tuple(zip(x.tolist(), y.tolist(), strict=True)), BLUE, 2.5))
     k = int(np.argmin(abs(found.rates - found.suggestion)))
     marks.append(Boxes(((x[k] - 4, y[k] - 4),), 8, 8, VERMILION, line=VERMILION))

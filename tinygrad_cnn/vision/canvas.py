@@ -168,7 +168,7 @@ class Animation:
                 attributes = f'class="{name}-s{slides.index(how)}" transform="translate({_n(x)} {_n(y)})"'
                 drawn = [f"<g {attributes}>", _svg(how.boxes), "</g>"]
             else:
-                drawn = _svgs(marks)
+                drawn = _svgs([mark.at(0) if isinstance(mark, Slide) else mark for mark in marks])
                 if how:
                     seen_last = "" if how[1] == self.steps else ' visibility="hidden"'
                     drawn = [f'<g class="{name}-{times.index(how)}"{seen_last}>', *drawn, "</g>"]
@@ -379,7 +379,7 @@ def _paint(picture: Animation) -> Image.Image:
     zoom = _ZOOM * _FINER
     image = Image.new("RGB", (round(picture.width * zoom), round(picture.height * zoom)), PAPER)
     draw = ImageDraw.Draw(image)
-    for mark in picture.marks:
+    for mark in picture._seen(0):
         _brush(draw, mark, zoom, fonts)
     return image.reduce(_FINER)
 
