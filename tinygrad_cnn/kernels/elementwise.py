@@ -34,7 +34,7 @@ def in_parts(
         loop(*arrays)
         return
     axis = max(range(common or first.ndim), key=lambda i: abs(first.strides[i]) * (first.shape[i] > 1))
-    if first.shape[axis] < 2 or abs(first.strides[axis]) == first.itemsize:
+    if abs(first.strides[axis]) == first.itemsize:
         loop(*arrays)
         return
 
@@ -43,7 +43,7 @@ def in_parts(
             index = (slice(None),) * axis + (part,)
             loop(*(array[index] for array in arrays))
 
-    share(work, parts(first.shape[axis], min(first.shape[axis], 2 * -(-first.size // (2 * LARGE)))))
+    share(work, parts(first.shape[axis], 2 * -(-first.size // (2 * LARGE))))
 
 
 def relu(x: np.ndarray) -> np.ndarray:

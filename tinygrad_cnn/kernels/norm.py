@@ -134,8 +134,8 @@ def _pieces(x: np.ndarray) -> list[tuple[slice, slice]]:
     """Parts of (outer, C, inner): of the outer axis where there is one, else of the channels."""
     count, everything = 2 * -(-x.size // (2 * PIECE)) if x.size >= SHARED else 1, slice(None)
     if len(x) > 1:
-        return [(part, everything) for part in parts(len(x), min(len(x), count))]
-    return [(everything, part) for part in parts(x.shape[1], min(x.shape[1], count))]
+        return [(part, everything) for part in parts(len(x), count)]
+    return [(everything, part) for part in parts(x.shape[1], count)]
 
 
 def _added_up(arrays: list[np.ndarray], *functions: Callable[..., np.ndarray]) -> np.ndarray:
