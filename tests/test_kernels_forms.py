@@ -361,6 +361,30 @@ def test_no_more_is_kept_than_is_allowed_and_the_oldest_goes_first(remembering, 
     assert len(made) == 11
 
 
+def test_one_thread_at_a_time_keeps_something(remembering, monkeypatch):
+    negative, _ = remembering
+    held, kept = [], []
+
+    class Lock:
+        def __enter__(self):
+            held.append(True)
+
+        def __exit__(self, *error):
+            held.pop()
+
+    class Entries(dict):
+        def __setitem__(self, key, entry):
+            kept.append(len(held))
+            super().__setitem__(key, entry)
+
+    monkeypatch.setattr(remember, "_lock", Lock())
+    monkeypatch.setattr(remember, "_entries", Entries())
+    w = np.ones(3)
+    for _ in range(3):
+        remembered(negative, w)
+    assert kept == [1, 1] and not held
+
+
 @given(st.integers(1, 300), st.lists(st.integers(0, 299), max_size=6), generators, st.sampled_from([1, 2]))
 def test_what_is_remembered_is_what_would_be_made(size, changes, rng, step):
     w = rng.standard_normal(2 * size).astype(np.float32)[::step]
