@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from threadpoolctl import ThreadpoolController, threadpool_info
 from tinygrad_cnn.errors import ArgumentError
 from tinygrad_cnn.geometry import conv_geometry
 from tinygrad_cnn.kernels import conv, elementwise, runtime
+from tinygrad_cnn.kernels.conv import choice
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 60  # after which whatever should have ended hangs
@@ -101,8 +103,56 @@ def test_the_environment_may_say_how_many_threads(asked, number):
     assert output_of(code, OMP_NUM_THREADS=asked) == str(number or cores)
 
 
+@pytest.mark.parametrize(
+    ("asked", "number"), [("3", 3), ("5,2", 5), ("0", 6), ("many", 6), ("", 6), (None, 6)]
+)
+def test_without_a_wish_there_are_as_many_threads_as_cores(asked, number, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    cores = {0: range(6)}  # of this process
+    monkeypatch.setattr(os, "sched_getaffinity", cores.__getitem__, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert runtime._cores() == number
+
+
+@pytest.mark.parametrize(("cores", "number"), [(8, 8), (None, 1)])
+def test_where_nobody_says_which_cores_are_ours_all_are(cores, number, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert runtime._cores() == number
+
+
 def test_the_environment_may_leave_the_allocator_alone():
     assert output_of("import tinygrad_cnn; print('imported')", TINYGRAD_CNN_KEEP_MEMORY="0") == "imported"
+
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # in glibc's malloc.h
+
+
+@pytest.mark.parametrize(
+    ("platform", "wish", "asked"),
+    [
+        ("linux", None, [(MMAP_THRESHOLD, 2**30), (TRIM_THRESHOLD, 2**31 - 1)]),  # the most that an int holds
+        ("linux", "1", [(MMAP_THRESHOLD, 2**30), (TRIM_THRESHOLD, 2**31 - 1)]),
+        ("linux", "0", []),
+        ("darwin", None, []),
+        ("darwin", "0", []),
+    ],
+)
+def test_glibc_is_asked_to_keep_memory(platform, wish, asked, monkeypatch):
+    heard = []
+    libc = types.SimpleNamespace(mallopt=lambda *what: heard.append(what))
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(runtime.ctypes, "CDLL", {None: libc}.__getitem__)
+    monkeypatch.delenv("TINYGRAD_CNN_KEEP_MEMORY", raising=False)
+    if wish is not None:
+        monkeypatch.setenv("TINYGRAD_CNN_KEEP_MEMORY", wish)
+    runtime._keep_memory()
+    assert heard == asked
+    del libc.mallopt  # as where it is not glibc
+    runtime._keep_memory()
 
 
 def test_threads_are_started_by_large_work_only():
@@ -127,6 +177,13 @@ assert others() == [("tinygrad_cnn", True)] * 2, others()
 
 
 # --- share -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def new_team(monkeypatch):
+    """Threads are started, and BLAS is looked for, as if nobody had done so yet."""
+    monkeypatch.setattr(runtime, "_team", runtime._Team())
+    monkeypatch.setattr(runtime, "_limits", runtime._Limits())
 
 
 @given(st.integers(0, 50), st.integers(1, 5))
@@ -163,10 +220,32 @@ def helping():
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 6])
-def test_threads_work_at_the_same_time(number):
-    names = []
-    assert one_piece_each(lambda _: names.append(threading.current_thread().name), number) == [*range(number)]
-    assert names.count("tinygrad_cnn") == number - 1
+def test_threads_work_at_the_same_time(number, new_team):
+    threads = []
+    assert one_piece_each(lambda _: threads.append(threading.current_thread()), number) == [*range(number)]
+    helpers = [thread for thread in threads if thread.name == "tinygrad_cnn"]
+    assert len(helpers) == number - 1
+    assert all(thread.daemon for thread in helpers)  # the program ends without waiting for them
+
+
+@pytest.mark.parametrize(("number", "pieces"), [(1, range(9)), (3, range(1)), (3, range(0))])
+def test_nobody_is_asked_to_help_with_what_one_can_do(number, pieces, monkeypatch):
+    monkeypatch.setattr(runtime, "_team", None)
+    runtime.set_num_threads(number)
+    done = []
+    with pytest.raises(AttributeError):
+        runtime.set_num_threads(3)
+        runtime.share(done.extend, range(9))  # which does ask
+    runtime.set_num_threads(number)
+    runtime.share(done.extend, pieces)
+    assert done == [*pieces]
+
+
+def test_a_forgotten_team_is_another_one(new_team):
+    before = runtime._team, runtime._limits
+    runtime._forget_team()
+    assert runtime._team is not before[0] and runtime._limits is not before[1]
+    assert one_piece_each(lambda _: None) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("error", [ValueError("a bad piece"), KeyboardInterrupt("stop")])
@@ -251,6 +330,22 @@ def test_parts_are_all_of_a_range_in_about_equal_parts(n, count):
     assert len(slices) == min(n, count)
     sizes = {part.stop - part.start for part in slices}
     assert not sizes or max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(
+    ("images", "rows", "count", "expected"),
+    [
+        (6, 4, 3, [(0, 2, 0, 4), (2, 4, 0, 4), (4, 6, 0, 4)]),
+        (2, 4, 2, [(0, 1, 0, 4), (1, 2, 0, 4)]),
+        (2, 9, 5, [(i, i + 1, *rows) for i in range(2) for rows in [(0, 3), (3, 6), (6, 9)]]),
+        (2, 3, 99, [(i, i + 1, j, j + 1) for i in range(2) for j in range(3)]),
+        (3, 4, 0, [(0, 3, 0, 4)]),
+        (0, 4, 0, []),
+    ],
+)
+def test_images_are_cut_or_else_their_rows(images, rows, count, expected):
+    found = runtime.images_or_rows(images, rows, count)
+    assert [(a.start, a.stop, b.start, b.stop) for a, b in found] == expected
 
 
 # --- other processes -------------------------------------------------------------------------------------
@@ -392,6 +487,111 @@ def test_kernels_leave_blas_as_it_was(before):
     assert blas_threads() == before
 
 
+class Library:
+    """A BLAS of several threads, as threadpoolctl shows it."""
+
+    def __init__(self, number, limits):
+        self.number, self.limits, self.asked, self.alone = number, limits, [], []
+
+    def get_num_threads(self):
+        return self.number
+
+    def set_num_threads(self, number):
+        self.number = number
+        self.asked.append(number)
+        self.alone.append(self.limits.lock.locked())  # nobody else comes or goes meanwhile
+
+
+class Guarded(Library):
+    """One that hears one thread alone, but for this."""
+
+    def _real_set_num_threads(self, number):
+        Library.set_num_threads(self, number)
+
+    def set_num_threads(self, number):
+        raise AssertionError("the guard was asked")
+
+
+@pytest.fixture
+def libraries(monkeypatch):
+    limits = runtime._Limits()
+    limits.libraries = [Library(4, limits), Library(1, limits), Guarded(2, limits), Library(8, limits)]
+    monkeypatch.setattr(runtime, "_limits", limits)
+    return limits.libraries
+
+
+def test_every_library_has_one_thread_until_the_last_one_leaves(libraries):
+    numbers = [4, 1, 2, 8]
+    for _ in range(2):
+        assert [library.number for library in libraries] == numbers
+        with runtime.one_blas_thread():
+            for _ in range(2):
+                assert {library.number for library in libraries} == {1}
+                libraries[0].number = 3  # it is not asked again
+                with runtime.one_blas_thread():
+                    assert libraries[0].number == 3
+                assert libraries[0].number == 3
+                libraries[0].number = 1
+    assert [library.number for library in libraries] == numbers
+    assert [library.asked for library in libraries] == [2 * [1, 4], [], 2 * [1, 2], 2 * [1, 8]]
+    assert all(all(library.alone) for library in libraries)
+    assert not runtime.one_blas_thread().lock.locked()
+
+
+def test_a_library_that_counts_for_each_thread_is_held_in_ours(libraries):
+    runtime.one_blas_thread().hold_here()
+    assert [library.asked for library in libraries] == 4 * [[1]]
+    runtime._Limits().hold_here()  # before any is known
+
+
+def test_every_helper_holds_its_libraries(new_team, monkeypatch):
+    held = []
+    monkeypatch.setattr(runtime._Limits, "hold_here", lambda limits: held.append((limits, helping())))
+    one_piece_each(lambda _: None)
+    assert held == 2 * [(runtime._limits, True)]
+
+
+def test_libraries_are_looked_for_once_and_warmed_up(new_team, monkeypatch):
+    warm = []
+    monkeypatch.setattr(runtime, "_warm_up", lambda: warm.append(len(runtime._limits.libraries)))
+    for _ in range(2):
+        with runtime.one_blas_thread():
+            pass
+    blas = [library["filepath"] for library in threadpool_info() if library["user_api"] == "blas"]
+    assert [library.filepath for library in runtime._limits.libraries] == blas
+    assert warm == [len(blas)]
+
+
+def test_blas_warms_up_with_one_product_of_some_size(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(np, "matmul", lambda a, b: sizes.append(a.shape[0] * a.shape[1] * b.shape[1]))
+    runtime._warm_up()
+    assert len(sizes) == 1 and sizes[0] > 10_000_000
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_blas_has_one_thread_while_threads_share(number, libraries):
+    runtime.set_num_threads(number)
+    seen = []
+    runtime.share(lambda pieces: seen.extend([(i, libraries[0].number) for i in pieces]), range(9))
+    assert sorted(seen) == [(i, 1) for i in range(9)]
+    assert libraries[0].number == 4
+
+
+@pytest.mark.parametrize("kernel", ["forward", "input_grad", "weight_grad"])
+def test_blas_has_one_thread_while_a_plan_is_at_work(kernel, libraries, monkeypatch):
+    seen = []
+
+    def work(*_):
+        seen.append(libraries[0].number)
+
+    x, w, geom = large_problem()
+    plan = types.SimpleNamespace(fits=lambda *_: True, forward=work, input_grad=work, weight_grad=work)
+    monkeypatch.setitem(choice._PLANS, conv.plan_for(geom, len(x), x.dtype), plan)
+    getattr(conv, kernel)(x, x if kernel == "weight_grad" else w, geom)
+    assert (seen, libraries[0].number) == ([1], 4)
+
+
 # --- NumPy's state ---------------------------------------------------------------------------------------
 
 
@@ -438,7 +638,7 @@ def test_quietly_leaves_the_state_as_it_was(state, fails):
     assert (logarithm.__name__, logarithm.__doc__) == ("logarithm", "A docstring.")
 
 
-def test_helpers_are_quiet_too():
+def test_helpers_are_quiet_too(new_team):
     found = np.zeros(3)
 
     @runtime.quietly

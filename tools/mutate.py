@@ -52,8 +52,9 @@ TESTS = [
     "test_anomaly", "test_doctests", "test_engine", "test_errors", "test_explain", "test_function",
     "test_geometry", "test_graph", "test_graph_views", "test_kernels_conv", "test_kernels_forms",
     "test_kernels_pieces", "test_kernels_plans", "test_kernels_pool", "test_kernels_resample",
-    "test_kernels_runtime", "test_kernels_thresholds", "test_module", "test_numpy", "test_ops_gradients",
-    "test_ops_kinds", "test_ops_reductions", "test_ops_values", "test_programs", "test_three_ways",
+    "test_kernels_runtime", "test_kernels_sharing", "test_kernels_thresholds", "test_module", "test_numpy",
+    "test_ops_gradients", "test_ops_kinds", "test_ops_reductions", "test_ops_values",
+    "test_programs", "test_three_ways",
 ]  # fmt: skip
 SURVIVES, NOTICED, FAULT = 0, 1, 2  # how a process ends; the last is a fault of this file
 FEW, MOST = 10, 1_000_000  # examples of Hypothesis for each test

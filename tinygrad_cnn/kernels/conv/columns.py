@@ -154,10 +154,8 @@ def _windows(y: np.ndarray, piece: Piece, geom: ConvGeometry, order: str) -> np.
     """A piece of y (N, O, *out) as (G, O/G, windows); a view where memory allows."""
     images, rows = piece
     groups, filters = geom.groups, geom.out_channels
-    if order == "batch":
-        return as_batch(y)[:, rows].reshape(groups, filters // groups, -1)
-    if innermost(y) == "channels":
-        return as_channels(y)[images, rows].reshape(-1, groups, filters // groups).transpose(1, 2, 0)
+    if order == "batch":  # of one group
+        return as_batch(y)[:, rows].reshape(1, filters, -1)
     return y.swapaxes(0, 1)[:, images, rows].reshape(groups, filters // groups, -1)
 
 

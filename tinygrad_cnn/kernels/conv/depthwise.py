@@ -26,12 +26,7 @@ SUMS = 4  # partial sums of a weight gradient; their number must not depend on t
 
 def fits(geom: ConvGeometry, images: int, dtype: np.dtype) -> bool:
     """Whether it is depthwise over two axes, one filter to a channel, without strides."""
-    return (
-        len(geom.size) == 2
-        and geom.groups == geom.in_channels == geom.out_channels > 1
-        and geom.stride == (1, 1)
-        and images > 0
-    )
+    return geom.stride == (1, 1) and geom.groups == geom.in_channels == geom.out_channels > 1 and images > 0
 
 
 def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
@@ -65,8 +60,8 @@ def weight_grad(y: np.ndarray, x: np.ndarray, geom: ConvGeometry) -> np.ndarray:
             )
 
     share(work, range(len(pieces)))
-    dw = sums.sum(0).reshape(high, wide, width, c).sum(2)
-    return np.ascontiguousarray(dw.transpose(2, 0, 1)).reshape(c, 1, high, wide)
+    dw = sums.sum(0).reshape(high * wide, width, c).sum(1)
+    return np.ascontiguousarray(dw.T).reshape(c, 1, high, wide)
 
 
 def _correlate(
@@ -98,7 +93,7 @@ def _windows(
     padded = np.zeros((n, tall, broad, c), dtype)
     first, start = max(0, -top), max(0, -left)  # of the image; negative padding cuts off
     last, stop = min(h, tall - top), min(w, broad - left)
-    if first < last and start < stop:  # else they see nothing but padding
+    if first < last:  # else these rows see nothing but padding
         inside = padded[:, first + top : last + top, start + left : stop + left]
         inside[...] = as_channels(x)[:, first:last, start:stop]
     i, r, p, e = padded.strides

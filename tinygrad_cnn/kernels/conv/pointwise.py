@@ -41,13 +41,13 @@ def forward(x: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
 
 def input_grad(y: np.ndarray, w: np.ndarray, geom: ConvGeometry) -> np.ndarray:
     """dx[n, c, s i] = sum over o of w[o, c] y[n, o, i], 0 elsewhere -> (N, C, *size)."""
-    w = w.reshape(len(w), -1)
-    dx = empty((len(y), w.shape[1], *geom.size), np.result_type(y, w), innermost(y))
+    w = w.reshape(len(w), -1).T
+    dx = empty((len(y), len(w), *geom.size), np.result_type(y, w), innermost(y))
     if geom.size == geom.out:
-        _times(w.T, y, dx)
+        _times(w, y, dx)
         return dx
-    seen = empty((len(y), w.shape[1], *geom.out), dx.dtype, innermost(y))
-    _times(w.T, y, seen)
+    seen = empty((len(y), len(w), *geom.out), dx.dtype, innermost(y))
+    _times(w, y, seen)
     dx[...] = 0
     _seen(dx, geom)[...] = seen
     return dx
@@ -106,11 +106,4 @@ def _matrices(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         return [as_batch(a).reshape(1, a.shape[1], together) for a in (x, y)]
     if orders == {"channels"}:
         return [as_channels(a).reshape(1, together, a.shape[1]).swapaxes(1, 2) for a in (x, y)]
-    return [_per_image(a) for a in (x, y)]
-
-
-def _per_image(a: np.ndarray) -> np.ndarray:
-    n, c, *size = a.shape
-    if innermost(a) == "channels":
-        return as_channels(a).reshape(n, prod(size), c).swapaxes(1, 2)
-    return a.reshape(n, c, prod(size))
+    return [a.reshape(*a.shape[:2], prod(a.shape[2:])) for a in (x, y)]

@@ -244,8 +244,8 @@ class _Grid(NamedTuple):
         count = rows.stop - rows.start
         side, tall, wide = 4 + halo, 4 * count + halo, 4 * self.cols + halo
         start = 4 * rows.start - self.top  # of the image's rows, the one in the first padded row
-        first, last, across = max(0, start), min(height, start + tall), min(width, wide - self.left)
-        inside = slice(first - start, last - start), slice(self.left, self.left + across)
+        first, last = max(0, start), min(height, start + tall)  # tiles are always as wide as the image
+        inside = slice(first - start, last - start), slice(self.left, self.left + width)
         out = memory.next(side, side, n, count, self.cols, c)
         alone = count == self.cols == 1  # the tile is all of the image: no detour needed
         if alone:
@@ -256,7 +256,7 @@ class _Grid(NamedTuple):
         padded[inside[0].stop :] = 0
         padded[inside[0], : inside[1].start] = 0
         padded[inside[0], inside[1].stop :] = 0
-        padded[inside] = x[:, first:last, :across].transpose(1, 2, 0, 3)
+        padded[inside] = x[:, first:last].transpose(1, 2, 0, 3)
         if not alone:
             h, w, i, f = padded.strides
             out[...] = np.ndarray(out.shape, np.float32, memory.padded, 0, (w, h, i, 4 * h, 4 * w, f))
@@ -275,7 +275,13 @@ class _Grid(NamedTuple):
 
 
 def _whole_and_rest(n: int) -> list[tuple[int, slice]]:
-    """(results used of a tile, tiles): of those that are used whole, and of the last if it is not."""
+    """(results used of a tile, tiles): of those that are used whole, and of the last if it is not.
+
+    >>> _whole_and_rest(11)
+    [(4, slice(0, 2, None)), (3, slice(2, 3, None))]
+    >>> _whole_and_rest(8), _whole_and_rest(3)
+    ([(4, slice(0, 2, None))], [(3, slice(0, 1, None))])
+    """
     whole, rest = divmod(n, 4)
     both = [(4, slice(0, whole)), (rest, slice(whole, whole + 1))]
-    return [(used, tiles) for used, tiles in both if used and tiles.stop > tiles.start]
+    return both[whole == 0 : 1 + (rest > 0)]
