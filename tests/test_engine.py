@@ -14,7 +14,9 @@ import pytest
 import tinygrad_cnn as tg
 from tinygrad_cnn import autograd, engine
 from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError, ShapeError
+from tinygrad_cnn.nn.functional import conv2d
 from tinygrad_cnn.op import op, registry
+from tinygrad_cnn.ops.linalg import matmul
 from tinygrad_cnn.tape import walk
 from tinygrad_cnn.testing import gradcheck
 
@@ -448,13 +450,18 @@ def test_a_write_is_noticed_by_the_gradient_of_the_gradient():
 
 
 def test_gradients_of_gradients_do_not_make_a_tensor_shared():
-    x = leaf(1.0, 2.0)
-    y = x * 3.0
-    autograd.grad((y.reshape(1, 2) @ y.reshape(2, 1)).sum(), x, create_graph=True)
-    z = x * 2.0
-    autograd.grad((z * z).sum(), x, create_graph=True)
+    """Though a rule makes views of what was saved: it multiplies by the transposed matrices."""
+    x = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    y, z, seen = x * 2.0, x * 3.0, x * 1.0
+    view = seen[0]
+    for out in (y @ z, seen @ seen, matmul(y, np.eye(2, dtype=np.float32))):  # an array is nobody's
+        autograd.grad(out.sum(), x, create_graph=True)
+    y += 1.0
     z += 1.0
-    equal(z, [3.0, 5.0])
+    assert y.tolist() == [[3, 5], [7, 9]] and z.tolist() == [[4, 7], [10, 13]]
+    with pytest.raises(GraphError, match="shares memory"):  # as before
+        seen += 1.0
+    assert view.tolist() == [1, 2]
 
 
 def test_a_number_of_a_vector_is_a_view():
@@ -831,7 +838,13 @@ def test_what_one_node_makes_of_a_gradient(own_registry):
     def scaled(x, y, z):
         return x * y * z
 
-    scaled.vjp(lambda g, x, y, z: (None, g * x * z, g * x * y))
+    recording = []
+
+    def rule(g, x, y, z):
+        recording.append(tg.is_grad_enabled())
+        return None, g.mul(x).mul(z), g * x * y  # of tensors: rules of one's own may use all methods
+
+    scaled.vjp(rule)
     g, x, y = np.array([1, 10], np.float32), leaf(2.0, 3.0), leaf(4.0, 5.0)
     for out, expected in [
         (x * y, {0: [4, 50], 1: [2, 30]}),
@@ -846,16 +859,53 @@ def test_what_one_node_makes_of_a_gradient(own_registry):
                 assert {index: part.tolist() for index, part in parts} == expected
                 assert all(type(part) is np.ndarray and part.dtype == np.float32 for _, part in parts)
             assert np.geterr()["divide"] == "raise"
-    assert x.grad is None and tg.is_grad_enabled()
+    assert x.grad is None and tg.is_grad_enabled() and recording == [False, False]
+
+
+class CountsCopies:
+    """NumPy as the engine sees it."""
+
+    copies = 0
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def array(self, x):
+        self.copies += 1
+        return np.array(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "copies"),
+    [
+        pytest.param(lambda x: x * 2.0, 0, id="made by a rule"),
+        pytest.param(lambda x: conv2d(tg.ones(1, 2, 3, 3), x), 0, id="a view of such memory"),
+        pytest.param(lambda x: x * 2.0 + x * 3.0, 0, id="a sum of two"),
+        pytest.param(lambda x: x + x * 3.0, 0, id="a sum with what another has as well"),
+        pytest.param(lambda x: x.reshape(-1) * 2.0, 1, id="a view of another's"),
+        pytest.param(lambda x: x + 1.0, 1, id="another's"),
+        pytest.param(lambda x: x, 1, id="one number, seen everywhere"),
+    ],
+)
+def test_only_memory_that_another_may_have_is_copied_into_grad(function, copies, monkeypatch):
+    x = tg.ones(2, 2, 1, 1, requires_grad=True)
+    out = function(x).sum()
+    counted = CountsCopies()
+    monkeypatch.setattr(engine, "np", counted)
+    out.backward()
+    assert counted.copies == copies
+    x.grad.fill_(7.0)  # which is its own in any case
 
 
 def test_a_look_at_gradients_leaves_the_graph_as_it_is():
     x = leaf(1.0, 2.0)
     y = x * x
     out = (y * 3.0).sum()
+    taped = []
+    y.register_hook(lambda g: taped.append(g.requires_grad))
     found = engine.gradients_at([out], {y.node, x.node})
     assert {node.name: g.tolist() for node, g in found.items()} == {y.node.name: [3, 3], x.node.name: [6, 12]}
-    assert x.grad is None
+    assert x.grad is None and taped == [False]
     out.backward()
     equal(x.grad, [6.0, 12.0])
     with pytest.raises(GraphError, match=r"^graph: the gradient of a non-scalar"):

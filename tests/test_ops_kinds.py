@@ -336,8 +336,8 @@ def test_gradients_of_one_at_kinks_and_ends(name, attrs, x, dx):
 @pytest.mark.parametrize(
     "equation",
     [
-        "ii->i", "ii->", "iii->i", "iji->ij", "ijji->ij", "ijij->ji", "iij->j", "ij->", "ij->ji", "ij->j",
-        "ij,jk->ik", "ij,jk->ki", "ij,jk->", "ij,kl->jl", "i,j->ij", "i,j->ji", "i,i->i", "i,i->",
+        "ii->i", "ii->", "iii->i", "iji->ij", "ijj->ij", "ijji->ij", "ijij->ji", "iij->j", "ij->", "ij->ji",
+        "ij->j", "ij,jk->ik", "ij,jk->ki", "ij,jk->", "ij,kl->jl", "i,j->ij", "i,j->ji", "i,i->i", "i,i->",
         "bij,bjk->bik", "bij,bkj->kib", "ij,ij->ij", "ij,ij->i", "ij,k->kij", "ii,ij->j", "ij,jk,kl->il",
         "ij,jk,ki->", "i,j,k->kji", "ijk,jl,kl->il", "aib,bja,jc->ic", "ij,j,k->i", "ij,jj->i",
     ],
@@ -372,12 +372,13 @@ def test_singular_matrices(call, said):
         call(tg.ones(2, 2))
 
 
-def test_the_gradient_of_cholesky_is_of_the_lower_triangle_only():
+@pytest.mark.parametrize("many", [(5,), (2, 1)])
+def test_the_gradient_of_cholesky_is_of_the_lower_triangle_only(many):
     rng = np.random.default_rng(0)
-    a = rng.standard_normal((5, 3, 3))
-    x = tg.from_numpy(a @ a.swapaxes(1, 2) + np.eye(3)).requires_grad_()
-    g = rng.standard_normal((5, 3, 3))
+    a = rng.standard_normal((*many, 3, 3))
+    x = tg.from_numpy(a @ a.swapaxes(-1, -2) + np.eye(3)).requires_grad_()
+    g = rng.standard_normal((*many, 3, 3))
     (lower,) = tg.autograd.grad(OPS["cholesky"](x), x, tg.from_numpy(np.tril(g)))
     (full,) = tg.autograd.grad(OPS["cholesky"](x), x, tg.from_numpy(g))
     np.testing.assert_array_equal(lower.array, full.array)
-    np.testing.assert_allclose(full.array, full.array.swapaxes(1, 2))
+    np.testing.assert_allclose(full.array, full.array.swapaxes(-1, -2))

@@ -8,7 +8,9 @@ from numpy.testing import assert_array_equal
 
 import tinygrad_cnn as tg
 from tinygrad_cnn.errors import ArgumentError, DtypeError, IndexingError, ShapeError
+from tinygrad_cnn.kernels import norm
 from tinygrad_cnn.op import registry as ops
+from tinygrad_cnn.ops import shape as shapes
 
 rng = np.random.default_rng(0)
 INDICES = [
@@ -37,6 +39,89 @@ def test_put_adds_up_where_places_repeat(index, last):
     expected = np.zeros(shape)
     np.add.at(expected, index, x)
     assert_array_equal(ops["put"](tg.from_numpy(x), index=index, shape=shape).array, expected)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """calls(module, name): for each time that this function is called, its arguments."""
+
+    def watch(module, name):
+        seen, function = [], getattr(module, name)
+
+        def watched(*args, **options):
+            seen.append(args)
+            return function(*args, **options)
+
+        monkeypatch.setattr(module, name, watched)
+        return seen
+
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("index", "shape", "way"),
+    [
+        (np.array([1, 1, 0]), (5, 16), "rows"),  # from here on it is worth sorting them
+        (np.array([1, 1, 0]), (2, 15), "in one row"),
+        (np.array([], np.int64), (0, 15), "in one row"),
+        (np.array([[1, 1, 0]], np.uint8), (2, 4, 4), "rows"),
+        (np.array([1, 1, 0]), (12,), "in one row"),  # four times what is added
+        (np.array([1, 1, 0]), (13,), "number by number"),
+        ([1, 1, 0], (3, 16), "in one row"),  # a list
+        (slice(1, 3), (3, 2), "nothing twice"),
+        ((1, 0), (3, 2), "nothing twice"),
+        (np.array([True, False, True]), (3, 2), "nothing twice"),
+        ([True, False, True], (3, 2), "nothing twice"),
+    ],
+)
+def test_how_what_is_put_in_its_places_is_added_up(index, shape, way, calls):
+    """Each is the fastest for its sizes; what comes out is tested above."""
+    sorts, rows = calls(shapes, "_add_rows"), calls(np, "arange")
+    ops["put"](np.ones(np.zeros(shape)[index].shape), index=index, shape=shape)
+    found = {(1, 0): "rows", (0, 1): "in one row"}.get((len(sorts), len(rows)))
+    assert found == (way if way in ("rows", "in one row") else None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "to", "short"),
+    [
+        ((3, 2), (3, 1), True),
+        ((3, 7), (3, 1), True),
+        ((3, 8), (3, 1), False),
+        ((1, 3), (3,), False),
+        ((1, 3), (1, 1), True),  # the axis of one is none to add along
+        ((2, 3), (1, 1), False),
+    ],
+)
+def test_short_axes_are_added_up_number_by_number(shape, to, short, calls):
+    seen = calls(shapes, "reduce")
+    assert ops["sum_to"](np.ones(shape), shape=to).sum() == np.prod(shape)
+    assert len(seen) == short
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim", "dtype", "keepdim", "of_channels"),
+    [
+        ((2, 3, 4, 5), (0, 2, 3), "f4", False, True),
+        ((2, 3, 4), (0, 2), "f8", False, True),
+        ((2, 3), (0,), "f4", False, False),
+        ((2, 3, 4, 5), (0, 2), "f4", False, False),
+        ((2, 3, 4, 5), (0, 2, 3), "f4", True, False),
+        ((2, 3, 4, 5), (0, 2, 3), "i4", False, False),
+    ],
+)
+def test_sums_of_channels_are_those_of_norms(shape, dim, dtype, keepdim, of_channels, calls):
+    seen = calls(norm, "sums")
+    found = ops["sum"](np.ones(shape, dtype), dim=dim, keepdim=keepdim)
+    assert_array_equal(found, np.ones(shape).sum(dim, keepdims=keepdim))
+    assert len(seen) == of_channels
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_gather_reads_in_one_row_where_memory_is_one(order, calls):
+    seen, index = calls(shapes, "_flat"), np.array([[0, 0, 1]])
+    ops["gather"](np.ones((2, 3), order=order), dim=0, index=index)
+    assert len(seen) == (order == "C")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -88,6 +173,12 @@ def test_sum_to_undoes_a_broadcast(shape, n):
             ShapeError,
             r"value \(2,\): .* the value is broadcast",
         ),
+        (
+            lambda x: x.__setitem__(0, [[1], [2, 3]]),
+            ShapeError,
+            r"assignment: rows of different lengths in \[\[1\], \[2, 3\]\]; pad",
+        ),
+        (lambda x: x.__setitem__(0, {1}), DtypeError, "cannot hold a set; assign numbers"),
         (lambda x: ops["pad"](x, widths=((0, 0), (-2, -2))), ShapeError, "a size would be negative"),
         (lambda x: ops["pad"](x, widths=((-3, 0), (1, 1))), ShapeError, r"pad: x \(2, 3\) cannot be cut by"),
         (

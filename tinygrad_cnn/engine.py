@@ -274,7 +274,7 @@ def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ..
         )
         if create_graph:  # what is recorded now must notice a later write, too
             for x, version in zip(saved, node.versions, strict=False):
-                if version is not FIXED and is_tensor(x):
+                if version is not FIXED:
                     x.writes = version[0]
         g = g if create_graph else wrap(np.asarray(g))
     return (g, *saved, *[node.attrs[name] for name in plan.attrs]) if plan.attrs else (g, *saved)

@@ -53,10 +53,11 @@ TESTS = [
     "test_geometry", "test_graph", "test_graph_views", "test_kernels_conv", "test_kernels_forms",
     "test_kernels_pieces", "test_kernels_plans", "test_kernels_pool", "test_kernels_resample",
     "test_kernels_runtime", "test_kernels_sharing", "test_kernels_thresholds", "test_module", "test_numpy",
-    "test_ops_gradients", "test_ops_kinds", "test_ops_reductions", "test_ops_values",
+    "test_ops_gradients", "test_ops_kinds", "test_ops_reductions", "test_ops_shapes", "test_ops_values",
     "test_programs", "test_three_ways",
 ]  # fmt: skip
 SURVIVES, NOTICED, FAULT = 0, 1, 2  # how a process ends; the last is a fault of this file
+IMPORT = "import"
 FEW, MOST = 10, 1_000_000  # examples of Hypothesis for each test
 PHASES = Phase.explicit, Phase.generate  # nobody wants to see the smallest example
 BUDGETS = {FEW: 1.5, MOST: 10.0}  # seconds of computing for one mutant
@@ -149,6 +150,7 @@ class Tests:
         self.items = {item.nodeid: item for item in items}
         self.seconds: dict[str, float] = {}
         self.reaching: dict[int, set[str]] = {}
+        self.at_import: set[int] = set()
         self.watch(files)
 
     def watch(self, files: list[Source]) -> None:
@@ -172,6 +174,7 @@ class Tests:
             if os.waitpid(pid, 0)[1]:
                 raise SystemExit("the tests broke off")
             known = pickle.loads(kept.read_bytes())
+        self.at_import = set(known[IMPORT])
         left_out = []
         for name in list(self.items):
             _, passed, seconds, probes = known[name]
@@ -192,7 +195,10 @@ class Tests:
     def of(self, mutant: Mutant, noticed: dict[str, Counter[str]]) -> list[str]:
         """Those that reach a mutant, the promising ones first."""
         here, near = noticed[f"{mutant.source.label}: {mutant.where}"], noticed[mutant.source.label]
-        names = set().union(*(self.reaching.get(probe, ()) for probe in mutant.probes))
+        probes = set(mutant.probes)
+        if probes & self.at_import:  # what it makes may be used by whoever uses the file
+            probes.update(mutant.source.probes)
+        names = set().union(*(self.reaching.get(probe, ()) for probe in probes))
         stem = mutant.source.label.replace("/", "_")
 
         def promise(name: str) -> tuple[float, bool, float]:
@@ -213,7 +219,7 @@ def reached_by(items: list[Any], files: list[Source], marks: dict[Path, bytes]) 
         module = importlib.import_module(source.module)
         vars(module)[REACHED] = reached.add
         take_over(module, source.with_probes())
-    known = {}
+    known: dict[str, Any] = {IMPORT: sorted(reached)}
     for item, following in itertools.zip_longest(items, items[1:]):
         reached.clear()
         forget()  # what an earlier test has left there would not be reached
@@ -343,7 +349,7 @@ def examine(
             numbers, _, said = written.read().partition("\n")
         if os.waitstatus_to_exitcode(status) == FAULT:
             raise SystemExit(f"{mutant.key}: {said}")
-        by = "" if status == 0 else names[int(numbers.split()[-1])] if numbers else "import"
+        by = "" if status == 0 else names[int(numbers.split()[-1])] if numbers else IMPORT
         if by in tests.items:
             noticed[mutant.source.label][by] += 1
             noticed[f"{mutant.source.label}: {mutant.where}"][by] += 1

@@ -77,7 +77,7 @@ def sum_to(x, *, shape):
     axes = tuple(i for i in range(x.ndim) if i < extra or (shape[i - extra] == 1 and x.shape[i] != 1))
     if len(axes) == 1 and 1 < x.shape[axes[0]] < 8:  # NumPy is slow along short rows
         return reduce(np.add, np.moveaxis(x, axes[0], 0)).reshape(shape)
-    return x.sum(axes, keepdims=True).reshape(shape)
+    return x.sum(axes).reshape(shape)
 
 
 sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
@@ -136,7 +136,11 @@ def misfit(name: str, x: np.ndarray, y: Any, error: Exception) -> Error:
     """What to say where NumPy will not put y into x."""
     if isinstance(error, OverflowError):
         return too_large(name, y, x.dtype)
-    if isinstance(error, TypeError) or np.asarray(y).dtype.kind not in "fiub":
+    try:
+        kind_of_y = np.asarray(y).dtype.kind
+    except ValueError:
+        return ShapeError(f"{name}: rows of different lengths in {y!r:.60}; pad the shorter ones")
+    if kind_of_y not in "fiub":
         return DtypeError(f"{name}: x {x.shape} {x.dtype} cannot hold a {type(y).__name__}; assign numbers")
     kind = IndexingError if isinstance(error, IndexError) else ShapeError
     return kind(f"{name}: x {x.shape}, value {np.shape(y)}: {error}; the value is broadcast to x[index]")
