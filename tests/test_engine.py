@@ -902,7 +902,7 @@ def test_a_look_at_gradients_leaves_the_graph_as_it_is():
     y = x * x
     out = (y * 3.0).sum()
     taped = []
-    y.register_hook(lambda g: taped.append(g.requires_grad))
+    x.register_hook(lambda g: taped.append(g.requires_grad))
     found = engine.gradients_at([out], {y.node, x.node})
     assert {node.name: g.tolist() for node, g in found.items()} == {y.node.name: [3, 3], x.node.name: [6, 12]}
     assert x.grad is None and taped == [False]
