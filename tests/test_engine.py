@@ -604,6 +604,46 @@ def test_modes_decorate(mode):
         assert not tg.is_grad_enabled()
 
 
+def test_a_decorated_generator_is_in_the_mode_step_by_step():
+    seen = []
+
+    @tg.no_grad()
+    def batches(n):
+        """Says so."""
+        try:
+            for i in range(n):
+                seen.append(("inside", tg.is_grad_enabled()))
+                try:
+                    seen.append(("sent", (yield i)))
+                except ValueError:
+                    seen.append(("thrown", tg.is_grad_enabled()))
+        finally:
+            seen.append(("end", tg.is_grad_enabled()))
+        return "done"
+
+    steps = batches(3)
+    assert batches.__doc__ == "Says so." and not seen
+    assert next(steps) == 0 and tg.is_grad_enabled()
+    assert steps.send("x") == 1 and tg.is_grad_enabled()
+    assert steps.throw(ValueError()) == 2 and tg.is_grad_enabled()
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert end.value.value == "done" and tg.is_grad_enabled()
+    inside = ("inside", False)
+    assert seen == [inside, ("sent", "x"), inside, ("thrown", False), inside, ("sent", None), ("end", False)]
+
+    seen.clear()
+    steps = batches(3)
+    next(steps)
+    steps.close()
+    assert seen == [inside, ("end", False)] and tg.is_grad_enabled()
+    with pytest.raises(ZeroDivisionError):
+        steps = batches(3)
+        next(steps)
+        steps.throw(ZeroDivisionError())
+    assert tg.is_grad_enabled()
+
+
 def test_set_grad_enabled_as_a_statement():
     try:
         tg.set_grad_enabled(False)

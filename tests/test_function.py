@@ -211,3 +211,26 @@ def test_mistakes_are_named():
     with pytest.raises(GraphError, match=r"Shape.* gradient \(\) float64 for an input \(2,\)") as caught:
         Shape.apply(leaf(1.0, 2.0)).backward()
     assert any("Shape" in note for note in caught.value.__notes__)
+
+
+def test_a_context_that_is_filled_apart():
+    class Square(Function):
+        @staticmethod
+        def forward(x, factor):
+            return x * x * factor
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            x, ctx.factor = inputs
+            ctx.save_for_backward(x, output)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, out = ctx.saved_tensors
+            assert out.shape == x.shape
+            return g * 2 * ctx.factor * x, None
+
+    x = tg.tensor([1.0, -2.0], dtype=tg.float64, requires_grad=True)
+    assert Square.apply(x, 3).tolist() == [3.0, 12.0]
+    assert grad(Square.apply(x, 3).sum(), x)[0].tolist() == [6.0, -12.0]
+    assert gradcheck(lambda x: Square.apply(x, 3), x, order=2)

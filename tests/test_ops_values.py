@@ -669,6 +669,21 @@ def test_argmax_takes_the_first_and_finds_nan():
     assert tg.tensor([1.0, nan, 3.0]).argmax().item() == 1
     assert tg.tensor([2.0, 1.0, 1.0]).argmin().item() == 1
     assert tg.tensor([1.0]).argmax().dtype == np.int64
+    assert tg.tensor(5.0).argmax(0).item() == tg.tensor(5.0).argmin(-1, keepdim=True).item() == 0
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin", "prod"])
+@pytest.mark.parametrize("dim", [(0, 1), (0,), (), [1]])
+def test_these_take_one_axis(name, dim):
+    with pytest.raises(DtypeError, match=rf"^{name}: dim is .*; an axis is an integer"):
+        getattr(tg.ones(2, 3), name)(dim)
+
+
+def test_axes_may_be_numpys_integers():
+    x, axis = tg.ones(2, 1, 3), np.int64(1)
+    assert x.squeeze(axis).shape == x.max(axis).values.shape == x.argmax(axis).shape == (2, 3)
+    with pytest.raises(DtypeError, match="^squeeze: dim is 1.0; an axis is an integer"):
+        x.squeeze(1.0)
 
 
 # --- dtypes --------------------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ class Function:
 
     Subclass it with two static methods and call `Name.apply(...)`.  `forward(ctx, ...)` gets the arguments
     and is not recorded; `backward(ctx, g, ...)` gets one gradient per result and returns one (or None) per
-    argument; under `create_graph` it is recorded.  New ops are shorter with `@op`.
+    argument; under `create_graph` it is recorded.  A class that defines `setup_context(ctx, inputs, output)`
+    has its ctx filled there, and its forward gets the arguments alone.  New ops are shorter with `@op`.
 
     >>> import tinygrad_cnn as tg
     >>> class Cube(tg.autograd.Function):
@@ -102,8 +103,10 @@ class Function:
     tensor(12.)
     """
 
+    setup_context: Any = None
+
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> Any:
+    def forward(*args: Any) -> Any:
         raise NotImplementedError("a Function defines forward(ctx, ...)")
 
     @staticmethod
@@ -115,7 +118,11 @@ class Function:
         """Run forward, and put one node on the tape."""
         ctx = FunctionContext(args)
         with no_grad():
-            result = cls.forward(ctx, *args)
+            if cls.setup_context is None:
+                result = cls.forward(ctx, *args)
+            else:
+                result = cls.forward(*args)
+                cls.setup_context(ctx, args, result)
         outputs = result if isinstance(result, tuple) else (result,)
         if not all(isinstance(out, Tensor) for out in outputs):
             raise DtypeError(f"{cls.__name__}.forward must return tensors, not {type(result).__name__}")

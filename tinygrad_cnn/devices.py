@@ -16,6 +16,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_CPU = ("cpu", "cpu:0")
+
+
 class device:
     """The CPU: `device("cpu")`.
 
@@ -41,7 +44,7 @@ class device:
         return "device(type='cpu')"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, device) or other == "cpu"
+        return isinstance(other, device) or other in _CPU
 
     def __hash__(self) -> int:
         return hash("cpu")
@@ -53,7 +56,7 @@ def check_device(name: str, wanted: Any) -> None:
     Raises:
         ArgumentError: any other.
     """
-    if wanted is not None and wanted != "cpu":
+    if not (wanted is None or isinstance(wanted, device) or wanted in _CPU):
         raise ArgumentError(f"{name}: there is no device {wanted}; tinygrad_cnn runs on the CPU")
 
 

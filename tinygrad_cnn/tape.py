@@ -8,10 +8,11 @@ Backward, hooks, drawings and summaries all read `walk`.
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -240,18 +241,42 @@ class _GradMode:
         state.recording = self.before.pop()
 
     def __call__(self, function: F) -> F:
-        mode = self.mode
+        mode, run = self.mode, _steps if inspect.isgeneratorfunction(function) else _within
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            # The flag itself, not this object: one decorated function may run in many threads.
-            before, state.recording = state.recording, mode
-            try:
-                return function(*args, **kwargs)
-            finally:
-                state.recording = before
+            return run(mode, function, *args, **kwargs)
 
         return cast(F, wrapped)
+
+
+def _within(mode: bool, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    # The flag itself, not a context manager: one decorated function may run in many threads.
+    before, state.recording = state.recording, mode
+    try:
+        return function(*args, **kwargs)
+    finally:
+        state.recording = before
+
+
+def _steps(mode: bool, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+    """A generator whose steps run in this mode, and what happens between them in the caller's."""
+    steps = function(*args, **kwargs)
+    resume, given = steps.send, None
+    try:
+        while True:
+            try:
+                found = _within(mode, resume, given)
+            except StopIteration as end:
+                return end.value
+            try:
+                resume, given = steps.send, (yield found)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                resume, given = steps.throw, error
+    finally:
+        _within(mode, steps.close)
 
 
 class no_grad(_GradMode):

@@ -225,6 +225,11 @@ def test_a_program_that_asks_for_devices() -> None:
         torch.backends.cudnn.benchmark = False
 
 
+def test_the_cpu_by_its_number() -> None:
+    for t in (tg, torch):
+        assert t.zeros(1, device="cpu:0").to("cpu:0").device.type == t.device("cpu:0").type == "cpu"
+
+
 def test_devices_are_equal() -> None:
     assert tg.device("cpu") == tg.device(tg.device("cpu")) and torch.device("cpu") == torch.device("cpu")
     assert len({tg.device("cpu"), tg.device("cpu")}) == len({torch.device("cpu"), torch.device("cpu")}) == 1

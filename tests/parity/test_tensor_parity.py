@@ -894,7 +894,11 @@ def test_repr(name: str) -> None:
 def test_format(value: float) -> None:
     spec = ".3f" if isinstance(value, float) else "5d"
     assert f"{tg.tensor(value):{spec}}" == f"{torch.tensor(value):{spec}}"
+    assert f"{tg.tensor(value)}" == f"{torch.tensor(value)}" == f"{value}"
     assert f"{tg.tensor([value])}" == f"{torch.tensor([value])}"
+    for t in (tg, torch):
+        with pytest.raises(TypeError, match="format"):
+            f"{t.tensor([value]):{spec}}"
 
 
 def test_is_tensor() -> None:

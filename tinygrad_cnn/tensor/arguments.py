@@ -121,6 +121,13 @@ def _dims(name: str, x: Tensor, dim: Any, keepdim: Any = False) -> tuple[int, ..
     return tuple(dims) if x.ndim else ()
 
 
+def _lone(name: str, x: Tensor, dim: Any, keepdim: Any) -> int | None:
+    """One axis, or None for all; nor has a 0-d tensor one."""
+    axis = None if dim is None else _dim(name, x, dim)
+    _dims(name, x, axis, keepdim)
+    return axis if x.ndim else None
+
+
 def _sizes(name: str, sizes: Sequence[Any], named: Any = None) -> tuple[int, ...]:
     """`f(2, 3)`, `f((2, 3))` and, by its name, `f(dims=(2, 3))` alike."""
     if named is not None:

@@ -161,7 +161,11 @@ class Tensor(
         return id(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else repr(self)
+        if self.ndim == 0:
+            return format(self.item(), spec)
+        if spec:
+            raise DtypeError(f"format: {spec!r} is for one number, x is {self.shape}; take one of them, or .tolist()")
+        return repr(self)
 
     # --- arrays and memory -----------------------------------------------------------------------------
 

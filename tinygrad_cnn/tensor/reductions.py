@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..op import get_default_dtype, is_tensor, wrap
 from ..ops import elementwise, reduce
 from ..return_types import Extreme
-from .arguments import Dims, _dim, _dims, _floating, _number, _tensor
+from .arguments import Dims, _dim, _dims, _floating, _lone, _number, _tensor
 
 if TYPE_CHECKING:
     from .core import Tensor
@@ -48,12 +48,8 @@ class Reductions:
     def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
         """Product of all elements, or along axis `dim`; the gradient is right where there are zeros, too."""
         x = self if dtype is None else _tensor("prod", self).to(dtype)
-        axis = None if dim is None else _dim("prod", x, dim)
-        if axis is None or x.ndim == 0:
-            _dims("prod", x, None, keepdim)
-            return reduce.prod(x.reshape(-1), dim=0)
-        _dims("prod", x, axis, keepdim)
-        return reduce.prod(x, dim=axis, keepdim=keepdim)
+        axis = _lone("prod", x, dim, keepdim)
+        return reduce.prod(x.reshape(-1), dim=0) if axis is None else reduce.prod(x, dim=axis, keepdim=keepdim)
 
     def var(
         self: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, correction: Any = None
@@ -119,13 +115,11 @@ class Reductions:
 
     def argmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """Index of the first largest element."""
-        axes = _dims("argmax", self, dim, keepdim)
-        return reduce.argmax(self, dim=axes[0] if dim is not None and axes else None, keepdim=keepdim)
+        return reduce.argmax(self, dim=_lone("argmax", self, dim, keepdim), keepdim=keepdim)
 
     def argmin(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """Index of the first smallest element."""
-        axes = _dims("argmin", self, dim, keepdim)
-        return reduce.argmin(self, dim=axes[0] if dim is not None and axes else None, keepdim=keepdim)
+        return reduce.argmin(self, dim=_lone("argmin", self, dim, keepdim), keepdim=keepdim)
 
     def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
         """log sum e^x, stable."""

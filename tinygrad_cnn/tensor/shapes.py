@@ -231,7 +231,7 @@ class Shapes:
 
     def squeeze(self: Tensor, dim: Dims = None) -> Tensor:
         """Drop axes of size 1: all, or those of `dim` that have size 1."""
-        dims = () if dim == () else _dims("squeeze", self, dim)
+        dims = () if isinstance(dim, (tuple, list)) and not dim else _dims("squeeze", self, dim)
         return self.reshape([n for axis, n in enumerate(self.shape) if n != 1 or axis not in dims])
 
     def unsqueeze(self: Tensor, dim: int) -> Tensor:
