@@ -257,12 +257,9 @@ def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ..
                 "pass retain_graph=True to the first backward to keep it"
             )
         saved = saved.recall()  # of a checkpoint, see utils/checkpoint.py
-    for writes, count in node.versions:
+    for at, (writes, count) in enumerate(node.versions):
         if writes[0] != count:
-            raise GraphError(
-                f"backward through {node.name}: an array it saved was changed in place since; "
-                "change a copy (x = x + 1 instead of x += 1), or after backward"
-            )
+            raise GraphError(_written(node, plan.save[at]))
     if taped:
         # Saved arrays go back to their places on the tape, for gradients of gradients; numbers stay numbers.
         places = (*node.parents, node, None)
@@ -278,6 +275,19 @@ def _known(node: Node, g: Any, taped: bool, create_graph: bool) -> tuple[Any, ..
                     x.writes = version[0]
         g = g if create_graph else wrap(np.asarray(g))
     return (g, *saved, *[node.attrs[name] for name in plan.attrs]) if plan.attrs else (g, *saved)
+
+
+def _written(node: Node, source: int) -> str:
+    """What to say of an input or a result that is no longer what was saved."""
+    assert node.op is not None
+    names, last = node.op.inputs, len(node.parents)
+    name = "its result" if source == last else "an array it saved"
+    if source < last:
+        name = f"its input {f'{names[0]}[{source}]' if node.op.variadic else names[source]}"
+    cure = "change a copy (x = x + 1 instead of x += 1), or after backward"
+    if source < last and type(node.parents[source]) is Leaf:
+        cure = "let optimizer.step(), or whatever wrote to it, come after backward"
+    return f"backward through {node.name}: {name} was changed in place since; {cure}"
 
 
 def _fit(node: Node, name: str, parent: Node, g: Any) -> Any:
@@ -318,7 +328,8 @@ def _node(caller: str, x: Tensor, index: int) -> Node:
     if x.node is None:
         raise GraphError(
             f"{caller}: tensor {index} {x.shape} does not require grad and was not computed from one "
-            "that does; set requires_grad=True on what to differentiate by, and compute outside of no_grad()"
+            "that does; set requires_grad=True on what to differentiate by, and compute outside of no_grad(), "
+            "without detach() or argmax()"
         )
     return x.node
 

@@ -145,13 +145,15 @@ def conv_geometry(
     *,
     axes: int | None = None,
     op: str | None = None,
+    lone: bool = False,
 ) -> ConvGeometry:
     """The geometry of a convolution of x (N, C, *n) with a weight (O, C/groups, *f).
 
     Stride, padding and dilation are given once, or in a tuple for each axis.  Padding is an int, a pair
     (before, after) inside such a tuple, or "valid" (none), "full" (d(f-1): all windows that touch the
     image), or "same": n_out = ceil(n/s) for any stride, an odd one of padding at the end (Keras' rule).
-    `axes` demands a number of spatial axes, `op` is the name that errors speak of.
+    `axes` demands a number of spatial axes, `op` is the name that errors speak of; to a `lone` image the axis
+    N was lent.
 
     Raises ShapeError where x, weight and windows do not fit, ArgumentError for options without a meaning.
 
@@ -167,7 +169,7 @@ weight (6, 3, 5, 5)); with this x use in_channels=1
     x, w, groups = tuple(x_shape), tuple(w_shape), _int(op, "groups", groups)
     _check_weight(op, w, axes, groups)
     _check_image(op, x, axes)
-    _check_channels(op, x, w, w[1] * groups, groups)
+    _check_channels(op, x, w, w[1] * groups, groups, lone)
     stride, dilation = _ints(op, "stride", stride, axes), _ints(op, "dilation", dilation, axes)
     padding = _padding(op, padding, x[2:], w[2:], stride, dilation)
     out = _count(op, x, w[2:], stride, padding, dilation)
@@ -186,6 +188,7 @@ def conv_transpose_geometry(
     *,
     axes: int | None = None,
     op: str | None = None,
+    lone: bool = False,
 ) -> ConvGeometry:
     """The geometry of the convolution whose input gradient the transposed convolution is.
 
@@ -204,7 +207,7 @@ def conv_transpose_geometry(
     x, w, groups = tuple(x_shape), tuple(w_shape), _int(op, "groups", groups)
     _check_weight(op, w, axes, groups)
     _check_image(op, x, axes)
-    _check_channels(op, x, w, w[0], groups)
+    _check_channels(op, x, w, w[0], groups, lone)
     stride, dilation = _ints(op, "stride", stride, axes), _ints(op, "dilation", dilation, axes)
     same_size = [s * n_out for s, n_out in zip(stride, x[2:], strict=True)]
     padding = _padding(op, padding, same_size, w[2:], stride, dilation)
@@ -345,22 +348,35 @@ def _check_image(op: str, x: Ints, axes: int) -> None:
         raise ShapeError(f"{op}: x {x} has no pixels; only its batch may be empty")
 
 
-def _check_channels(op: str, x: Ints, w: Ints, channels: int, groups: int) -> None:
+def _check_channels(op: str, x: Ints, w: Ints, channels: int, groups: int, lone: bool) -> None:
     if x[1] == channels:
         return
+    own = x[1:] if lone else x  # as it was given
     if x[-1] == channels:
-        cure = f"x looks channels-last: use x.permute{(0, len(x) - 1, *range(1, len(x) - 1))}"
+        last = len(own) - 1
+        cure = f"x looks channels-last: use x.permute{(*range(last - len(x) + 2), last, *range(1 - lone, last))}"
     elif x[1] % groups:
         cure = f"{groups} groups need a multiple of {groups} channels"
     else:
         cure = f"with this x use in_channels={x[1]}"
-        if x[0] == channels == 1 and len(x) > 3:  # an axis of 1 is all that was added to them, if anything
+        colours = _COLOURS.get((x[1], channels)) if len(w) == 4 else None
+        if colours:
+            cure += f", or {colours}"
+        elif x[0] == channels == 1 and len(x) > 3:  # an axis of 1 is all that was added to them, if anything
             size = ", ".join(map(str, x[2:]))
             cure += f"; for {x[1]} grey images, use x.reshape({x[1]}, 1, {size})"
     grouped = f", groups={groups}" if groups > 1 else ""
     raise ShapeError(
-        f"{op}: x has {x[1]} channels, weight expects {channels} (x {x}, weight {w}{grouped}); {cure}"
+        f"{op}: x has {x[1]} channels, weight expects {channels} (x {own}, weight {w}{grouped}); {cure}"
     )
+
+
+# from so many channels to so many
+_COLOURS = {
+    (1, 3): "make three channels of the grey one: x.repeat_interleave(3, -3)",
+    (3, 1): "make the images grey: x.mean(-3, keepdim=True)",
+    (4, 3): "leave the fourth out, if it is opacity: x.narrow(-3, 0, 3)",
+}
 
 
 def _names(axes: int) -> Sequence[str]:
@@ -384,6 +400,10 @@ def _int(op: str, name: str, value: Any, least: int = 1) -> int:
     try:
         if not isinstance(value, bool) and index(value) >= least:
             return index(value)
-    except TypeError:
-        pass  # neither an int nor one of NumPy's
-    raise ArgumentError(f"{op}: {name} must be an int, at least {least}, not {value!r}")
+    except TypeError:  # neither an int nor one of NumPy's
+        if getattr(value, "ndim", 0):
+            raise ArgumentError(
+                f"{op}: {name} must be an int, not a {type(value).__name__} {value.shape}; make the module "
+                "first, then call it with the tensor"
+            ) from None
+    raise ArgumentError(f"{op}: {name} must be an int, at least {least}, not {value!r:.40}")

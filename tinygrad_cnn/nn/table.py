@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..errors import DtypeError
 from ..tensor import Tensor
 from .module import Module
 
@@ -21,6 +22,11 @@ class FunctionLayer(Module):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
+        if any(isinstance(x, Tensor) and (x.node is not None or len(args) > 1) for x in args):
+            name = type(self).__name__
+            raise DtypeError(
+                f"{name}: tensors are no options; make the module first, then call it: {name}()(...)"
+            )
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:

@@ -44,8 +44,22 @@ def _tensor(name: str, x: Any, role: str = "x") -> Tensor:
     if not is_tensor(x):
         if x is None:
             raise DtypeError(f"{name}: {role} is None, not a tensor; did a function forget to return one?")
-        raise DtypeError(f"{name}: {role} is of type {type(x).__name__}; make it a tensor(...) first")
+        raise DtypeError(f"{name}: {role} is of type {type(x).__name__}; {_way_to_a_tensor(x)}")
     return x
+
+
+def _way_to_a_tensor(x: Any) -> str:
+    """What to do with something that is none."""
+    kind = type(x).__name__
+    if isinstance(x, (tuple, list)) and any(map(is_tensor, x)):
+        return "take one of its tensors, as in x, y = batch, or stack(...) them"
+    if callable(getattr(x, "forward", None)):
+        return f"a module is made first, and then called: {kind}(...)(x)"
+    if hasattr(x, "batch_sampler"):
+        return "go through its batches: for x, y in loader"
+    if type(x).__module__.startswith("PIL."):
+        return "data.transforms.ToTensor() makes a tensor of a picture"
+    return "make it a tensor(...) first"
 
 
 def _operand(name: str, x: Any) -> Any:

@@ -42,7 +42,8 @@ class InPlace:
         if self._has_company():
             raise GraphError(
                 "in place: this tensor shares memory with another (a view, or detach()) that is still in "
-                "use, whose place on the tape would become wrong; compute a new tensor (x = x + 1)"
+                "use, whose place on the tape would become wrong; compute a new tensor (x = x + 1), or "
+                "write a part through the whole (x[i] = x[i] + 1)"
             )
         self._check_writable()
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -72,10 +73,12 @@ def diagnose(
     more = [] if optimizer is None else list(_strangers(model, optimizer))
     before = dice()
     try:
-        if train_step is not None:
-            more += _own_step(*copy.deepcopy((model, optimizer)), batch, train_step)
-        model, optimizer = copy.deepcopy((model, optimizer))
-        seen = _observe(model, loss_fn, *unpacked(batch), optimizer, steps)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what losses warn of is among the findings
+            if train_step is not None:
+                more += _own_step(*copy.deepcopy((model, optimizer)), batch, train_step)
+            model, optimizer = copy.deepcopy((model, optimizer))
+            seen = _observe(model, loss_fn, *unpacked(batch), optimizer, steps)
     finally:
         set_dice(before)
     return Diagnosis([*(f for look in _SYMPTOMS for f in look(seen)), *more])
@@ -162,6 +165,15 @@ def _labels(seen: _Seen) -> Iterator[Finding]:
         found = np.unique(labels.array)
         if len(found) == 1:
             yield Finding("one class", f"all labels are {found[0]}; the data is sorted: use shuffle=True")
+    binary = any(node.op and node.op.name in ("softplus", "binary_cross_entropy") for node in seen.nodes[:9])
+    if binary and isinstance(labels, Tensor) and labels.numel():
+        low, high = labels.array.min(), labels.array.max()
+        if low < 0 or high > 1:
+            yield Finding(
+                "targets out of range",
+                f"binary cross entropy takes targets from 0 to 1, these run from {low:g} to {high:g}; divide "
+                "by 255, or compare: (target > 0).float()",
+            )
 
 
 def _twice(seen: _Seen) -> Iterator[Finding]:

@@ -25,7 +25,8 @@ def _check_dtypes(op: str, **tensors: Tensor | None) -> None:
     dtypes = {n: _tensor(op, t, n).dtype for n, t in tensors.items() if t is not None or n == "x"}
     if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).kind != "f":
         said = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
-        raise DtypeError(f"{op}: {said}; all must be the same float dtype (x.float(), or model.double())")
+        cure = "x.float(), or model.double()" if dtypes["x"].kind == "f" else "x.float()"
+        raise DtypeError(f"{op}: {said}; all must be the same float dtype ({cure})")
 
 
 def _with_batch(x: Tensor, axes: int, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -17,9 +17,10 @@ __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
 def _conv(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
     name = f"conv{axes}d"
     _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
+    lone = x.ndim == axes + 1
 
     def run(x: Tensor) -> Tensor:
-        geom = conv_geometry(x.shape, w.shape, *options, axes=axes, op=name)
+        geom = conv_geometry(x.shape, w.shape, *options, axes=axes, op=name, lone=lone)
         return _add_bias(name, conv_ops.conv(x, w, geom=geom), b)
 
     return _with_batch(x, axes, run)
@@ -28,9 +29,10 @@ def _conv(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> T
 def _conv_transpose(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
     name = f"conv_transpose{axes}d"
     _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
+    lone = x.ndim == axes + 1
 
     def run(x: Tensor) -> Tensor:
-        geom = conv_transpose_geometry(x.shape, w.shape, *options, axes=axes, op=name)
+        geom = conv_transpose_geometry(x.shape, w.shape, *options, axes=axes, op=name, lone=lone)
         return _add_bias(name, conv_ops.conv_input_grad(x, w, geom=geom), b)
 
     return _with_batch(x, axes, run)

@@ -26,11 +26,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     outputs, features = w_shape
     if not x_shape or x_shape[-1] != features:
         have = x_shape[-1] if x_shape else 1
+        flat = math.prod(x_shape[1:])
         cure = f"with this input use Linear({have}, {outputs})"
-        if len(x_shape) > 2 and math.prod(x_shape[1:]) == features:
+        if len(x_shape) > 2 and flat == features:
             cure = "flatten it first: x.flatten(1)"
         elif len(x_shape) > 1 and math.prod(x_shape) == features:
-            cure = f"if this is one image, use x.reshape(1, {features})"
+            cure = f"if this is one image, give the model x[None], or use x.reshape(1, {features}) here"
+        elif len(x_shape) > 3:
+            cure = f"flatten the images first, x.flatten(1), and use Linear({flat}, {outputs})"
+        elif len(x_shape) == 1 and have > features:
+            cure = f"if a batch was flattened, keep its axis: x.flatten(1); for one item use Linear({have}, {outputs})"
         shapes = f"x {x_shape}, weight {w_shape}"
         raise ShapeError(f"linear: x has {have} features, weight expects {features} ({shapes}); {cure}")
     if bias is not None:

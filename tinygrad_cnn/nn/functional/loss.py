@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from ...errors import ArgumentError, DtypeError, ShapeError
-from ...ops import elementwise, loss, shape
+from ...op import Op
+from ...ops import activation, elementwise, loss, shape
 from ...tensor import Tensor, _floating, _number, _tensor
 from ._checks import _at_least
 from .activation import softplus
@@ -37,6 +39,13 @@ def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return losses
     raise ArgumentError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def _not_after(op: Op, name: str, x: Tensor, cure: str) -> None:
+    """Warn where a model ends in what the loss does itself: it trains, but badly, and no number is wrong."""
+    node = x.node
+    if node is not None and node.op is op:
+        warnings.warn(f"{name}: x is the result of {node.name}; {cure}", UserWarning, stacklevel=3)
 
 
 def cross_entropy(
@@ -69,6 +78,9 @@ def cross_entropy(
         )
     if _floating("cross_entropy", input).ndim == 0:
         raise ShapeError("cross_entropy: x () has no axis of classes")
+    _not_after(
+        activation.softmax, "cross_entropy", input, "the loss has a softmax of its own: leave that one out"
+    )
     axis = min(1, input.ndim - 1)
     logp = input.log_softmax(axis)
     if target.dtype.kind != "f":
@@ -109,6 +121,7 @@ def nll_loss(
     _tensor("nll_loss", target, "target")
     if _floating("nll_loss", input).ndim == 0:
         raise ShapeError("nll_loss: x () has no axis of classes")
+    _not_after(activation.softmax, "nll_loss", input, "it takes log-probabilities: use log_softmax instead")
     return _nll("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
 
@@ -120,24 +133,14 @@ def _nll(
         raise DtypeError(f"{name}: target is {target.dtype}; classes must be integers (use .long())")
     wanted = logp.shape[:axis] + logp.shape[axis + 1 :]
     if target.shape != wanted:
-        cure = "; one class per prediction is needed"
-        if target.shape == logp.shape:
-            cure = "; for one-hot targets use target.argmax(1)"
-        elif target.numel() == math.prod(wanted):
-            cure = f"; use target.reshape{wanted}"
-        raise ShapeError(f"{name}: x {logp.shape} needs a target {wanted}, got {target.shape}{cure}")
+        cure = _cure_for_shapes(logp.shape, target.shape, wanted)
+        raise ShapeError(f"{name}: x {logp.shape} needs a target {wanted}, got {target.shape}; {cure}")
     classes, labels = logp.shape[axis], target.array
     valid = labels != _number(name, "ignore_index", ignore)
     wrong = valid & ((labels < 0) | (labels >= classes))
     if wrong.any():
+        cure = _cure_for_labels(labels[valid], classes)
         first = int(labels[wrong].flat[0] if labels.ndim else labels)
-        cure = (
-            "labels counted from 1? subtract 1"
-            if first == classes
-            else f"the model needs {first + 1} outputs"
-        )
-        if first < 0:
-            cure = f"only ignore_index={ignore} may stand for no class"
         raise ArgumentError(
             f"{name}: target holds class {first}, x {logp.shape} has classes 0 to {classes - 1}; {cure}"
         )
@@ -167,6 +170,34 @@ def _nll(
     return _reduce(name, losses, reduction)
 
 
+def _cure_for_shapes(x: tuple[int, ...], target: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """How labels of another shape are usually meant."""
+    if target == x:
+        return "for one-hot targets use target.argmax(1)"
+    if math.prod(target) == math.prod(wanted):
+        return f"use target.reshape{wanted}"
+    if len(target) == 1 and len(x) > 2 and x[0] == target[0]:
+        return f"for one label per image, flatten before the last layer, so that x is ({x[0]}, classes)"
+    if len(target) == 1 and len(x) == 2 and target[0] and x[0] % target[0] == 0:
+        return f"{x[0] // target[0]} rows for each label: does a view(-1, ...) stand where flatten(1) is meant?"
+    if len(target) == len(wanted) > 1 and x[0] == target[0]:
+        return f"bring x to the size of the labels: interpolate(x, size={target[1:]})"
+    return "one class per prediction is needed"
+
+
+def _cure_for_labels(labels: np.ndarray, classes: int) -> str:
+    """How labels that are no classes are usually meant."""
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most == 255:
+        none = least if least < 0 else most
+        return f"if {none} marks what has no class, pass ignore_index={none}"
+    if classes == 1:
+        return "one output tells two classes apart with binary_cross_entropy_with_logits, or make it two"
+    if most == classes and least > 0:
+        return "labels counted from 1? subtract 1"
+    return f"the model needs {most + 1} outputs"
+
+
 # --- losses of pairs ---------------------------------------------------------------------------------------
 
 
@@ -174,10 +205,14 @@ def _pair(name: str, input: Tensor, *targets: Tensor) -> None:
     """All of one shape."""
     for target in targets:
         if _tensor(name, input).shape != _tensor(name, target, "target").shape:
+            cure = "reshape or squeeze one of them"
+            if input.numel() == target.numel():
+                cure = f"use target.reshape{input.shape}"
+            elif target.dtype.kind in "iu" and target.shape == input.shape[:1] + input.shape[2:]:
+                cure = "for classes use cross_entropy"
             raise ShapeError(
                 f"{name}: x {input.shape} and target {target.shape} differ; broadcasting here is nearly "
-                "always a mistake "
-                "(reshape or squeeze one of them)"
+                f"always a mistake ({cure})"
             )
 
 
@@ -268,6 +303,12 @@ def binary_cross_entropy_with_logits(
     `weight` scales every loss, `pos_weight` p the losses where t is 1; both broadcast.
     """
     _pair("binary_cross_entropy_with_logits", input, target)
+    _not_after(
+        activation.sigmoid,
+        "binary_cross_entropy_with_logits",
+        input,
+        "the loss has a sigmoid of its own: leave that one out",
+    )
     positive = softplus(-input, threshold=math.inf)
     if pos_weight is not None:
         positive = positive * (
