@@ -159,10 +159,10 @@ def conv_geometry(
 
     >>> conv_geometry((8, 3, 32, 20), (16, 3, 3, 5), stride=2, padding=((0, 1), 2)).out
     (16, 10)
-    >>> conv_geometry((8, 1, 28, 28), (6, 3, 5, 5))
+    >>> conv_geometry((8, 5, 28, 28), (6, 3, 5, 5))
     Traceback (most recent call last):
-    tinygrad_cnn.errors.ShapeError: conv2d: x has 1 channels, weight expects 3 (x (8, 1, 28, 28), \
-weight (6, 3, 5, 5)); with this x use in_channels=1
+    tinygrad_cnn.errors.ShapeError: conv2d: x has 5 channels, weight expects 3 (x (8, 5, 28, 28), \
+weight (6, 3, 5, 5)); with this x use in_channels=5
     """
     axes = len(w_shape) - 2 if axes is None else axes
     op = op or f"conv{axes}d"
