@@ -354,7 +354,9 @@ def _check_channels(op: str, x: Ints, w: Ints, channels: int, groups: int, lone:
     own = x[1:] if lone else x  # as it was given
     if x[-1] == channels:
         last = len(own) - 1
-        cure = f"x looks channels-last: use x.permute{(*range(last - len(x) + 2), last, *range(1 - lone, last))}"
+        cure = (
+            f"x looks channels-last: use x.permute{(*range(last - len(x) + 2), last, *range(1 - lone, last))}"
+        )
     elif x[1] % groups:
         cure = f"{groups} groups need a multiple of {groups} channels"
     else:

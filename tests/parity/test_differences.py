@@ -213,6 +213,39 @@ def bytes_are_integers() -> None:
 
 
 @differs(
+    "A list of lists as an index",
+    here="one index of two axes, as in NumPy",
+    there="a tuple of indices, with a warning that this will change",
+    why="",
+)
+def lists_of_lists_are_arrays() -> None:
+    index = [[0, 1], [1, 0]]
+    assert tg.arange(6).reshape(2, 3)[index].shape == np.arange(6).reshape(2, 3)[index].shape == (2, 2, 3)
+    with pytest.warns(UserWarning, match="non-tuple sequence"):
+        assert torch.arange(6).reshape(2, 3)[index].shape == (2,)
+
+
+@differs(
+    "Softmax before `cross_entropy` or `nll_loss`",
+    here="warns, as does a sigmoid before `binary_cross_entropy_with_logits`",
+    there="silent",
+    why="the model learns, but badly, and no number says why",
+)
+def losses_warn_of_what_they_do_themselves() -> None:
+    for t in (tg, torch):
+        f, x, y = t.nn.functional, t.zeros(2, 3, requires_grad=True), t.tensor([0, 2])
+        for what, loss in (
+            ("softmax of its own", lambda: f.cross_entropy(x.softmax(1), y)),
+            ("use log_softmax", lambda: f.nll_loss(x.softmax(1), y)),
+            ("sigmoid of its own", lambda: f.binary_cross_entropy_with_logits(x.sigmoid(), t.ones(2, 3))),
+        ):
+            with pytest.warns(UserWarning, match=what) if t is tg else nullcontext():
+                loss()
+        f.cross_entropy(x.log_softmax(1), y)  # which changes nothing
+        f.nll_loss(x.log_softmax(1), y)
+
+
+@differs(
     "Labels and indices",
     here="of any integer dtype; BCE takes integer targets",
     there="`int64`; BCE wants floats",

@@ -164,7 +164,9 @@ class Tensor(
         if self.ndim == 0:
             return format(self.item(), spec)
         if spec:
-            raise DtypeError(f"format: {spec!r} is for one number, x is {self.shape}; take one of them, or .tolist()")
+            raise DtypeError(
+                f"format: {spec!r} is for one number, x is {self.shape}; take one of them, or .tolist()"
+            )
         return repr(self)
 
     # --- arrays and memory -----------------------------------------------------------------------------

@@ -49,7 +49,9 @@ class Reductions:
         """Product of all elements, or along axis `dim`; the gradient is right where there are zeros, too."""
         x = self if dtype is None else _tensor("prod", self).to(dtype)
         axis = _lone("prod", x, dim, keepdim)
-        return reduce.prod(x.reshape(-1), dim=0) if axis is None else reduce.prod(x, dim=axis, keepdim=keepdim)
+        return (
+            reduce.prod(x.reshape(-1), dim=0) if axis is None else reduce.prod(x, dim=axis, keepdim=keepdim)
+        )
 
     def var(
         self: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, correction: Any = None

@@ -35,7 +35,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         elif len(x_shape) > 3:
             cure = f"flatten the images first, x.flatten(1), and use Linear({flat}, {outputs})"
         elif len(x_shape) == 1 and have > features:
-            cure = f"if a batch was flattened, keep its axis: x.flatten(1); for one item use Linear({have}, {outputs})"
+            cure = (
+                f"if a batch was flattened, keep its axis: x.flatten(1); else use Linear({have}, {outputs})"
+            )
         shapes = f"x {x_shape}, weight {w_shape}"
         raise ShapeError(f"linear: x has {have} features, weight expects {features} ({shapes}); {cure}")
     if bias is not None:

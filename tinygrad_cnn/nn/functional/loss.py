@@ -179,7 +179,9 @@ def _cure_for_shapes(x: tuple[int, ...], target: tuple[int, ...], wanted: tuple[
     if len(target) == 1 and len(x) > 2 and x[0] == target[0]:
         return f"for one label per image, flatten before the last layer, so that x is ({x[0]}, classes)"
     if len(target) == 1 and len(x) == 2 and target[0] and x[0] % target[0] == 0:
-        return f"{x[0] // target[0]} rows for each label: does a view(-1, ...) stand where flatten(1) is meant?"
+        return (
+            f"{x[0] // target[0]} rows for each label: does a view(-1, ...) stand where flatten(1) is meant?"
+        )
     if len(target) == len(wanted) > 1 and x[0] == target[0]:
         return f"bring x to the size of the labels: interpolate(x, size={target[1:]})"
     return "one class per prediction is needed"
