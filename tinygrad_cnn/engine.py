@@ -328,8 +328,8 @@ def _node(caller: str, x: Tensor, index: int) -> Node:
     if x.node is None:
         raise GraphError(
             f"{caller}: tensor {index} {x.shape} does not require grad and was not computed from one "
-            "that does; set requires_grad=True on what to differentiate by, and compute outside of no_grad(), "
-            "without detach() or argmax()"
+            "that does; set requires_grad=True on what to differentiate by, and compute outside of "
+            "no_grad(), without detach() or argmax()"
         )
     return x.node
 
