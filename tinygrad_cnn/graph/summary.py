@@ -110,7 +110,8 @@ class Summary:
         if self.unreached:
             names = ", ".join(name for name, _ in self.unreached[:3])
             more = f" and {len(self.unreached) - 3} more" if len(self.unreached) > 3 else ""
-            yield f"no gradient    {sum(size for _, size in self.unreached):,}, unused by the outputs: {names}{more}"
+            count = sum(size for _, size in self.unreached)
+            yield f"no gradient    {count:,}, unused by the outputs: {names}{more}"
         yield f"multiply-adds  {model.mult_adds:,}"
         yield f"kept           {size(model.kept)} for backward, parameters aside"
         if model.forward_ms is not None:
