@@ -332,6 +332,21 @@ def test_lines_and_arrows_are_written_and_painted(tmp_path):
         assert image.convert("RGB").getpixel((60, 10)) == (0, 0x72, 0xB2)
 
 
+def test_dashes_are_painted_as_the_svg_says(tmp_path):
+    marks = [
+        Boxes(((4, 4),), 30, 30, "#eeeeee", "#000000", 2, dashed=True),
+        Line(((50, 5), (50, 35)), "#000000", 2, dashed=True),
+    ]
+    picture = Animation("dashes", 60, 40, marks)
+    assert picture.svg().count('stroke-dasharray="3 3"') == 2
+    image = Image.open(picture.save(tmp_path / "a.png")).convert("L")
+    top = [image.getpixel((2 * x, 8)) < 128 for x in range(4, 32)]
+    assert top == [x // 3 % 2 == 0 for x in range(28)]
+    line = [image.getpixel((100, 2 * y)) < 128 for y in range(5, 33)]
+    assert line == top
+    assert image.getpixel((40, 40)) == 238
+
+
 def test_a_notebook_shows_it():
     steps = small()
     assert steps._repr_svg_() == steps.svg()

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ PLAIN, EMPTY, WEIGHT, RESULT, SEEN = "#eceff1", "#f2f4f6", "#bcdcf2", "#bfe6d3",
 TITLE, FRAME, WINNER, LABEL, RULE = "#37474f", "#c43e00", "#007a59", "#004f7c", "#8c959f"
 CELL, SIZE = 40, 15
 _ROUND = 3
+_DASH = 3
 _FONT = "Helvetica, Arial, sans-serif"
 _KINDS = ("svg", "gif", "png")
 _GLIDE = 0.35  # for how many seconds a slide is on its way, at most a third of a step
@@ -331,7 +332,7 @@ def _svg(mark: Still) -> str:
     if isinstance(mark, Words):
         y = mark.y + 0.36 * mark.size  # where the letters stand
         return f'<text x="{_n(mark.x)}" y="{_n(y)}">{html.escape(mark.text, quote=False)}</text>'
-    dashes = ' stroke-dasharray="3 3"' if mark.dashed else ""
+    dashes = f' stroke-dasharray="{_DASH} {_DASH}"' if mark.dashed else ""
     if isinstance(mark, Boxes):
         inset = 0 if mark.line else _ROUND  # without an outline, a line of the same colour rounds the corners
         w, h = _n(mark.width - 2 * inset), _n(mark.height - 2 * inset)
@@ -394,7 +395,9 @@ def _few_colours(frames: list[Image.Image]) -> list[Image.Image]:
     sample = Image.new("RGB", (width, 3 * height))
     for k, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
         sample.paste(frame, (0, k * height))
-    palette = sample.quantize(128, dither=Image.Dither.NONE)
+    counted = sorted(sample.getcolors(sample.width * sample.height), reverse=True)[:256]  # white stays white
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(bytes(channel for _, colour in counted for channel in colour))
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
@@ -416,7 +419,12 @@ def _brush(draw: ImageDraw.ImageDraw, mark: Still, zoom: int, fonts: Path) -> No
         for x, y in mark.corners:
             corners = (x * zoom, y * zoom, (x + mark.width) * zoom - 1, (y + mark.height) * zoom - 1)
             fill = None if mark.fill == "none" else mark.fill
-            if mark.line:
+            if mark.dashed:
+                draw.rectangle(corners, fill)
+                left, top, right, bottom = corners
+                around_it = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+                _draw_line(draw, around_it, mark, mark.line, zoom)
+            elif mark.line:
                 half = mark.thick / 2 * zoom  # an outline lies half inside, half outside
                 around = (corners[0] - half, corners[1] - half, corners[2] + half, corners[3] + half)
                 draw.rounded_rectangle(around, half, fill, mark.line, max(1, round(2 * half)))
@@ -424,6 +432,27 @@ def _brush(draw: ImageDraw.ImageDraw, mark: Still, zoom: int, fonts: Path) -> No
                 draw.rounded_rectangle(corners, _ROUND * zoom, fill)
     else:
         points = [(x * zoom, y * zoom) for x, y in mark.points]
-        draw.line(points, mark.colour, max(1, round(mark.thick * zoom)), joint="curve")
+        _draw_line(draw, points, mark, mark.colour, zoom)
         if mark.arrow:
             draw.polygon([(x * zoom, y * zoom) for x, y in _head(mark)], mark.colour)
+
+
+def _draw_line(
+    draw: ImageDraw.ImageDraw, points: list[Pair], mark: Boxes | Line, colour: str, zoom: int
+) -> None:
+    thick = max(1, round(mark.thick * zoom))
+    for piece in _dashes(points, _DASH * zoom) if mark.dashed else [points]:
+        draw.line(piece, colour, thick, joint="curve")
+
+
+def _dashes(points: list[Pair], length: float) -> Iterator[list[Pair]]:
+    """Every other piece of this length along a line, each of which ends at a corner at the latest."""
+    walked = 0.0
+    for (x0, y0), (x1, y1) in pairwise(points):
+        whole = math.hypot(x1 - x0, y1 - y0)
+        for n in range(int(walked // length), math.ceil((walked + whole) / length)):
+            start, stop = max(n * length - walked, 0), min((n + 1) * length - walked, whole)
+            if n % 2 == 0 and start < stop - 1:  # both ends are painted
+                ends = (start / whole, (stop - 1) / whole)
+                yield [(x0 + (x1 - x0) * t, y0 + (y1 - y0) * t) for t in ends]
+        walked += whole
