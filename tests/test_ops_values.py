@@ -186,6 +186,15 @@ def inverse(x):
     return out
 
 
+def matrix_exp(x):
+    """Term by term."""
+    out = term = np.broadcast_to(np.eye(x.shape[-1]), x.shape)
+    for k in range(1, 60):
+        term = np.einsum("...ij,...jk->...ik", term, x) / k
+        out = out + term
+    return out
+
+
 def cholesky(x):
     """Row by row."""
     out = np.zeros(x.shape)
@@ -479,6 +488,7 @@ REFERENCE = {
     "det": determinant,
     "logabsdet": lambda x: np.log(np.abs(determinant(x))),
     "cholesky": cholesky,
+    "matrix_exp": matrix_exp,
     "conv": conv,
     "conv_input_grad": conv_input_grad,
     "conv_weight_grad": conv_weight_grad,

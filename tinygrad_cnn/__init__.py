@@ -260,6 +260,7 @@ masked_fill = Tensor.masked_fill
 masked_scatter = Tensor.masked_scatter
 masked_select = Tensor.masked_select
 matmul = Tensor.matmul
+matrix_exp = Tensor.matrix_exp
 matrix_power = Tensor.matrix_power
 max = Tensor.max
 maximum = Tensor.maximum
@@ -348,10 +349,11 @@ var = Tensor.var
 vdot = Tensor.vdot
 vsplit = Tensor.vsplit
 
-for _name, _method in list(vars().items()):
-    if callable(_method) and _method is getattr(Tensor, _name, None):
-        vars()[_name] = _as_function(_method, _name)
-del _name, _method
+globals().update({
+    name: _as_function(getattr(Tensor, name), name)
+    for name, method in globals().items()
+    if callable(method) and method is getattr(Tensor, name, None)
+})  # fmt: skip
 
 _ROOMS = {
     "data", "func", "graph", "linalg", "models", "optim", "testing", "training", "utils", "vision",
@@ -582,6 +584,7 @@ __all__ = [
     "masked_scatter",
     "masked_select",
     "matmul",
+    "matrix_exp",
     "matrix_power",
     "max",
     "maximum",

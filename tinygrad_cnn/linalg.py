@@ -14,13 +14,14 @@ from .ops import linalg as _ops
 from .tensor import Tensor, _dims, _floating, _number, _tensor, _vector_norm
 
 __all__ = [
-    "cholesky", "det", "diagonal", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm",
-    "slogdet", "solve", "vecdot", "vector_norm",
+    "cholesky", "det", "diagonal", "inv", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "multi_dot", "norm", "slogdet", "solve", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 det = Tensor.det
 inv = Tensor.inverse
 matmul = Tensor.matmul
+matrix_exp = Tensor.matrix_exp
 matrix_power = Tensor.matrix_power
 slogdet = Tensor.slogdet
 

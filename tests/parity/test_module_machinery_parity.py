@@ -1206,6 +1206,34 @@ def test_spectral_norm(kind: str, old: bool) -> None:
     equal(*found)
 
 
+@pytest.mark.parametrize("trivial", [True, False])
+@pytest.mark.parametrize("chosen", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 2), (1, 3)])
+def test_orthogonal(shape: tuple[int, int], chosen: str | None, trivial: bool) -> None:
+    """As it begins, after a step, and after an assignment: from the same state, with gradients."""
+    layers = [filled(t.nn.Linear(*shape)) for t in LIBRARIES]
+    both = list(zip(LIBRARIES, layers, strict=True))
+    for t, layer in both:
+        t.nn.utils.parametrizations.orthogonal(layer, "weight", chosen, use_trivialization=trivial)
+    reflected = chosen == "householder" or (chosen is None and shape[0] != shape[1])
+    given = np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4)))[0][: shape[1], : shape[0]]
+    for step in range(3):
+        layers[0].load_state_dict({k: v.numpy() for k, v in layers[1].state_dict().items()})
+        equal(*([looks(layer, numbers(t, 5, shape[0]))] for t, layer in both))
+        for t, layer in both:
+            weight = numpy(layer.weight)
+            tall = weight if len(weight) >= weight.shape[1] else weight.T
+            np.testing.assert_allclose(tall.T @ tall, np.eye(tall.shape[1]), atol=1e-5)
+            if step == 0:
+                original = layer.parametrizations.weight.original
+                original.data = original.data + numbers(t, *original.shape).tril(-1)
+            elif trivial or reflected:
+                layer.weight = t.tensor(given, dtype=t.float32)
+            else:
+                with pytest.raises(NotImplementedError):
+                    layer.weight = t.tensor(given, dtype=t.float32)
+
+
 def test_spectral_norm_is_one() -> None:
     for t in LIBRARIES:
         layer = t.nn.utils.parametrizations.spectral_norm(t.nn.Linear(20, 30), n_power_iterations=30)
@@ -1244,6 +1272,9 @@ REFUSED |= {
     "spectral_norm iterations": lambda t: t.nn.utils.parametrizations.spectral_norm(
         linear(t, 2, 2), n_power_iterations=0
     ),
+    "orthogonal bias": lambda t: t.nn.utils.parametrizations.orthogonal(linear(t, 2, 2), "bias"),
+    "orthogonal map": lambda t: t.nn.utils.parametrizations.orthogonal(linear(t, 2, 2), orthogonal_map="no"),
+    "orthogonal name": lambda t: t.nn.utils.parametrizations.orthogonal(linear(t, 2, 2), "no"),
     "spectral_norm dim": lambda t: t.nn.utils.parametrizations.spectral_norm(linear(t, 2, 2), dim=2),
 }  # fmt: skip
 
@@ -1344,7 +1375,7 @@ COVERED = {
         "remove_parametrizations",
         "type_before_parametrizations",
     },
-    "nn.utils.parametrizations": {"spectral_norm", "weight_norm"},
+    "nn.utils.parametrizations": {"orthogonal", "spectral_norm", "weight_norm"},
     "nn.utils.stateless": {"functional_call"},
     "nn.parameter": {"Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"},
     "func": {"functional_call"},

@@ -13,10 +13,11 @@ from ..kernels import products
 from ..op import op
 from .elementwise import where
 from .reduce import sum
-from .shape import diagonal, permute, reshape, sum_to
+from .shape import diagonal, getitem, pad, permute, reshape, sum_to
 
 __all__ = [
-    "add_bias", "cholesky", "det", "einsum", "inv", "linear", "logabsdet", "mT", "matmul", "solve",
+    "add_bias", "cholesky", "det", "einsum", "inv", "linear", "logabsdet", "mT", "matmul",
+    "matrix_exp", "solve",
 ]  # fmt: skip
 
 Labels = Sequence[Hashable]
@@ -148,6 +149,50 @@ def _cholesky_x(g: Any, out: Any) -> Any:
 
 
 cholesky.vjp(x=_cholesky_x)
+
+
+@op
+def matrix_exp(x):
+    """1 + x + x^2 / 2 + ... of each matrix: the solution of y' = x y, y(0) = 1, at 1."""
+    return np.asarray(_matrix_exp(np.asarray(x, np.float64)), x.dtype)
+
+
+# p(x) / p(-x) is e^x to all digits where the 1-norm of x is at most _NEAR (Higham 2005, "The scaling and
+# squaring method for the matrix exponential revisited", SIAM J. Matrix Anal. Appl. 26).
+_PADE = [math.comb(13, k) * math.factorial(26 - k) / math.factorial(26) for k in range(14)]
+_NEAR = 5.37
+
+
+def _matrix_exp(x: np.ndarray) -> np.ndarray:
+    """Of a small part of each matrix, squared again."""
+    size = abs(x).sum(-2).max(-1, initial=0)[..., None, None]
+    if not np.isfinite(size).all():
+        return np.where(np.isfinite(size), _matrix_exp(np.where(np.isfinite(size), x, 0)), np.nan)
+    halvings = np.maximum(np.ceil(np.log2(np.maximum(size, _NEAR) / _NEAR)), 0)
+    x = x / 2**halvings
+    square, power = x @ x, np.broadcast_to(np.eye(x.shape[-1]), x.shape)
+    even = odd = np.zeros(x.shape)
+    for k in range(0, 14, 2):
+        even, odd, power = even + _PADE[k] * power, odd + _PADE[k + 1] * power, power @ square
+    odd = x @ odd
+    out = np.linalg.solve(even - odd, even + odd)
+    for k in range(int(halvings.max(initial=0))):
+        out = np.where(k < halvings, out @ out, out)
+    return out
+
+
+def _matrix_exp_x(g: Any, x: Any) -> Any:
+    """The upper right block of e^B, B = ((x^T, g), (0, x^T)) (Najfeld & Havel 1995, Adv. Appl. Math. 16)."""
+    n, turned, still = x.shape[-1], mT(x), [(0, 0)] * (len(x.shape) - 2)
+    corners = ((turned, 0, 0), (g, 0, 1), (turned, 1, 1))
+    blocks = [
+        pad(block, widths=(*still, (n * row, n - n * row), (n * column, n - n * column)))
+        for block, row, column in corners
+    ]
+    return getitem(matrix_exp(blocks[0] + blocks[1] + blocks[2]), index=(..., slice(0, n), slice(n, 2 * n)))
+
+
+matrix_exp.vjp(x=_matrix_exp_x)
 
 
 # --- sums of products: made of the ops above, so that no rule has to be written ----------------------------

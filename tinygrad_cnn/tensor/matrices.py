@@ -138,6 +138,16 @@ class Matrices:
         sign, size = self.slogdet()
         return elementwise.where(size, np.nan, mask=sign.array >= 0)
 
+    def matrix_exp(self: Tensor) -> Tensor:
+        """1 + x + x^2 / 2 + ... of a square matrix, or of each of a batch.
+
+        >>> import tinygrad_cnn as tg
+        >>> tg.tensor([[0.0, 2.0], [0.0, 0.0]]).matrix_exp()
+        tensor([[1., 2.],
+                [0., 1.]])
+        """
+        return linalg.matrix_exp(_square("matrix_exp", self))
+
     def matrix_power(self: Tensor, n: int) -> Tensor:
         """Each square matrix, n times multiplied by itself; its inverse where n is negative."""
         x, times = _square("matrix_power", self), abs(_whole("matrix_power", "n", n))

@@ -147,6 +147,7 @@ _calls: dict[str, Strategy] = {
     "det": f.squares(),
     "logabsdet": f.squares(),
     "cholesky": f.squares(positive=True),
+    "matrix_exp": f.squares(),
     # conv
     "conv": f.convolution("xw"),
     "conv_input_grad": f.convolution("yw"),

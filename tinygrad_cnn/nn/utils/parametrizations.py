@@ -1,4 +1,4 @@
-"""Ready-made parametrizations: a weight by length and direction, a weight of spectral norm 1."""
+"""Ready-made parametrizations: a weight by length and direction, of spectral norm 1, orthogonal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from ...creation import cat, eye, randn
 from ...errors import ArgumentError, ShapeError
 from ...geometry import _int
+from ...ops.linalg import solve
 from ...random import default_generator
 from ...tensor import Tensor, _number
 from ..conv import _ConvTransposeNd
 from ..module import Module
 from .parametrize import register_parametrization
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 # --- weight norm -----------------------------------------------------------------------------------------
@@ -161,3 +163,127 @@ def spectral_norm(
     weight, dim = _options(module, name, n_power_iterations, dim)
     parametrization = _SpectralNorm(weight, n_power_iterations, dim, _number("spectral_norm", "eps", eps, 0))
     return register_parametrization(module, name, parametrization)
+
+
+# --- orthogonal ------------------------------------------------------------------------------------------
+
+
+def _one(x: Tensor, *sizes: int) -> Tensor:
+    return eye(*sizes, dtype=x.dtype)
+
+
+def _skew(x: Tensor) -> Tensor:
+    """(n, n) with a = -a^T, of the lower triangle of x (n, k)."""
+    lower, missing = x.tril(), x.shape[-2] - x.shape[-1]
+    wide = cat([lower, x.new_zeros(*x.shape[:-1], missing)], -1)
+    return wide - wide.mT
+
+
+def _exponential(x: Tensor) -> Tensor:
+    return _skew(x).matrix_exp()[..., : x.shape[-1]]
+
+
+def _cayley(x: Tensor) -> Tensor:
+    """(1 - a / 2)^-1 (1 + a / 2)"""
+    half, one = _skew(x) / 2, _one(x, x.shape[-2])
+    return solve(one - half, one + half)[..., : x.shape[-1]]
+
+
+def _reflections(x: Tensor) -> Tensor:
+    """H_1 H_2 ... H_k, where H_i = 1 - 2 v_i v_i^T / |v_i|^2 and v_i stands below the diagonal of column i.
+
+    All at once: 1 - V S^-1 V^T, where S is the upper triangle of V^T V, its diagonal halved (Joffrain et al.
+    2006, "Accumulating Householder transformations, revisited", ACM TOMS 32).
+    """
+    n, k = x.shape[-2:]
+    v = x.tril(-1) + _one(x, n, k)
+    s = (v.mT @ v).triu() * (1 - _one(x, k) / 2)
+    signs = 1 - 2 * (x.detach().diagonal(0, -2, -1) < 0).to(x.dtype)
+    return (_one(x, n, k) - v @ solve(s, v[..., :k, :].mT)) * signs.unsqueeze(-2)
+
+
+_MAPS = {"matrix_exp": _exponential, "cayley": _cayley, "householder": _reflections}
+
+
+class _Orthogonal(Module):
+    base: Tensor
+
+    def __init__(self, orthogonal_map: str, use_trivialization: bool):
+        super().__init__()
+        self.orthogonal_map, self.use_trivialization = orthogonal_map, use_trivialization
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.shape[-2] < x.shape[-1]
+        out = _MAPS[self.orthogonal_map](x.mT if wide else x)
+        out = self.base @ out if self.use_trivialization else out
+        return out.mT if wide else out
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        """With a base, the point at which the map gives 1; the base is the nearest that is orthogonal."""
+        wide = value.shape[-2] < value.shape[-1]
+        tall = value.mT if wide else value
+        if self.use_trivialization:
+            self.register_buffer("base", _basis(tall))
+            return _one(value, *value.shape[-2:]).expand(value.shape) * -1.0
+        if self.orthogonal_map != "householder":
+            raise NotImplementedError(
+                f"orthogonal: the map {self.orthogonal_map!r} has no inverse; use_trivialization=True has"
+            )
+        out = _reflectors(tall)
+        return out.mT if wide else out
+
+
+def _basis(tall: Tensor) -> Tensor:
+    """(n, n), orthogonal, whose first columns span what those of (n, k) do."""
+    n, k = tall.shape[-2:]
+    if n == k:
+        far = (tall.mT @ tall - _one(tall, n)).abs()
+        if (far.array <= 10 * n * np.finfo(tall.dtype).eps).all():
+            return tall.detach().clone()
+    whole = cat([tall, randn(*tall.shape[:-1], n - k, dtype=tall.dtype)], -1)
+    q, r = np.linalg.qr(whole.array)
+    return Tensor(q * np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1, 1)[..., None, :].astype(q.dtype))
+
+
+def _reflectors(tall: Tensor) -> Tensor:
+    """What `_reflections` makes tall of, if its columns are orthonormal."""
+    raw, factors = np.linalg.qr(tall.array, mode="raw")
+    out = np.swapaxes(raw, -1, -2).astype(tall.dtype)
+    on = np.arange(out.shape[-1])
+    signs = np.where(out[..., on, on] < 0, -1, 1)
+    out[..., on, on] = np.where(factors == 0, -signs, signs)  # nothing to reflect
+    return Tensor(out)
+
+
+def orthogonal(
+    module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
+    use_trivialization: bool = True,
+) -> Module:  # fmt: skip
+    """A weight whose columns (or rows, if there are fewer) are orthonormal, whatever is learned.
+
+    Lezcano-Casado & Martinez-Rubio 2019, arXiv:1901.08428; the base: Lezcano-Casado 2019, arXiv:1909.09501.
+
+    Args:
+        module: what holds the weight, a matrix or a batch of them.
+        name: of the weight.
+        orthogonal_map: of a free matrix to an orthogonal one: "matrix_exp" (of a square one), "cayley", or
+            "householder" (of any other).
+        use_trivialization: count from a `base`, the weight as it is, or as it is assigned.
+
+    >>> import tinygrad_cnn as tg
+    >>> layer = tg.nn.utils.parametrizations.orthogonal(tg.nn.Linear(20, 40))
+    >>> tg.allclose(layer.weight.T @ layer.weight, tg.eye(20), atol=1e-5)
+    True
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ArgumentError(f"orthogonal: {type(module).__name__} has no tensor {name!r}")
+    if weight.ndim < 2:
+        raise ShapeError(f"orthogonal: {name} {weight.shape} is no matrix; it has to have rows and columns")
+    square = weight.shape[-2] == weight.shape[-1]
+    chosen = orthogonal_map or ("matrix_exp" if square else "householder")
+    if chosen not in _MAPS:
+        raise ArgumentError(
+            f'orthogonal: orthogonal_map is {chosen!r:.40}; use "matrix_exp", "cayley" or "householder"'
+        )
+    return register_parametrization(module, name, _Orthogonal(chosen, use_trivialization), unsafe=True)

@@ -81,7 +81,11 @@ class ParametrizationList(ModuleList):
     def _inverse(self, value: Any, needed: bool = True) -> Any:
         for module in reversed(list(self)):
             if hasattr(module, "right_inverse"):
-                value = module.right_inverse(value)
+                try:
+                    value = module.right_inverse(value)
+                except NotImplementedError:
+                    if needed:
+                        raise
             elif needed:
                 raise ArgumentError(
                     f"parametrize: {type(module).__name__} does not define right_inverse(self, value), "
