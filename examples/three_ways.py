@@ -38,7 +38,8 @@ DA = np.array([[1, 5], [2, -3]])
 def loops(A_prev, W, dZ, stride=1, pad=0):
     """dA_prev, dW, db by the textbook.
 
-    A_prev is (m, n_H_prev, n_W_prev, n_C_prev), W (f, f, n_C_prev, n_C), dZ (m, n_H, n_W, n_C).
+    A_prev is (m, n_H_prev, n_W_prev, n_C_prev), W (f, f, n_C_prev, n_C),
+    dZ (m, n_H, n_W, n_C).
     """
     m, n_H, n_W, n_C = dZ.shape
     f = W.shape[0]
