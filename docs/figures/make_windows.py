@@ -42,6 +42,32 @@ HERE = Path(__file__).parent
 BLUE, VERMILION = "#0072b2", "#d55e00"
 IMAGE = [[1, 2, 0, 1, 3], [0, 1, 3, 2, 1], [2, 1, 0, 1, 2], [1, 0, 2, 3, 1], [3, 1, 1, 0, 2]]
 KERNEL = [[1, 0, -1], [2, 1, 0], [0, -1, 1]]
+TINTS = ("#fdd9a0", "#bcdcf2", "#bfe6d3", "#f1cfe1")
+
+# --- page 4: which channels see which ---------------------------------------------------------------
+
+
+def groups(channels: int = 4) -> Animation:
+    """A line from each channel of the image to those of the result in which it has a gradient."""
+    marks: list[Mark] = []
+    for k, count in enumerate((1, 2, channels)):
+        left, wide, down = 8 + k * 152, 136, 44
+        x = tg.ones(1, channels, 1, 1, requires_grad=True)
+        out = F.conv2d(x, tg.ones(channels, channels // count, 1, 1), groups=count).flatten()
+        sees = [tg.autograd.grad(each, x, retain_graph=True)[0].flatten().numpy() != 0 for each in out]
+        kernels = sum(int(row.sum()) for row in sees)
+        marks += heading(left, 8, wide, f"groups={count}: {kernels} kernels")
+        middle = [38 + down * c + 17 for c in range(channels)]
+        for to, row in enumerate(sees):
+            for start in np.flatnonzero(row):
+                marks.append(Line(((left + 34, middle[start]), (left + wide - 34, middle[to])), RULE, 2))
+        for c, y in enumerate(middle):
+            fill = TINTS[c * count // channels]
+            marks += [Boxes(((left, y - 17), (left + wide - 34, y - 17)), 34, 34, fill)]
+            marks += [Words(left + at, y, str(c)) for at in (17, wide - 17)]
+    title = f"Which of {channels} channels of the image each of {channels} channels of the result sees"
+    return Animation(title, 8 + 3 * 152 - 8, 38 + 44 * channels - 2, marks)
+
 
 # --- page 5: three channels, two filters -----------------------------------------------------------
 
@@ -175,7 +201,6 @@ def activations() -> Animation:
 
 # --- page 10: where the gradient of a pool goes ----------------------------------------------------
 
-TINTS = ("#fdd9a0", "#bcdcf2", "#bfe6d3", "#f1cfe1")
 POOLED = [[1, 3, 2, 1], [4, 2, 0, 5], [6, 1, 7, 7], [0, 6, 2, 3]]
 OVERLAPPED = [[1, 2, 0, 1, 5], [0, 1, 3, 2, 1], [2, 7, 4, 1, 2], [1, 0, 2, 6, 1], [4, 1, 1, 0, 2]]
 ARRIVES = [[1, 2], [3, 4]]
@@ -221,6 +246,7 @@ FIGURES: dict[str, Callable[[], Animation]] = {
     "stride-padded": lambda: animate_conv(IMAGE, KERNEL, stride=2, padding=1),
     "dilation": lambda: animate_conv(IMAGE, [[1, -1], [0, 2]], dilation=3),
     "transposed": lambda: animate_conv([[1, 2], [3, -1]], KERNEL, kind="transposed", stride=2),
+    "groups": groups,
     "volume": volume,
     "layer": layer,
     "activations": activations,
