@@ -399,16 +399,16 @@ def test_piecewise_linear_functions(seed, pieces, n):
 
 @pytest.mark.parametrize(
     ("function", "at"),
-    [(tg.round, 0.5), (tg.sign, 0.0), (tg.floor, 2.0), (lambda self: (self > 0.5).double() * 3 + self, 0.5)],
+    [(tg.round, 0.5), (tg.sign, 0.0), (tg.floor, 2.0), (lambda input: (input > 0.5).double() * 3 + input, 0.5)],
 )
 def test_a_jump_is_called_a_jump(function, at):
     text = said(function, [np.array([0.2, at])])
-    assert "is not continuous at self[1]: it jumps by " in text
+    assert "is not continuous at input[1]: it jumps by " in text
     assert "is not continuous along several" in said(function, [np.array([at])], fast_mode=True)
 
 
 def test_what_is_not_finite_is_told():
-    assert "d sqrt / d self is inf at [0]" in said(tg.sqrt, [np.array([0.0, 1.0])])
+    assert "d sqrt / d input is inf at [0]" in said(tg.sqrt, [np.array([0.0, 1.0])])
     assert "is nan at [0]" in said(lambda x: x.sqrt() * x, [np.array([0.0, 1.0])])
     assert "result 0 of log is -inf at [1], where nothing can be compared" in said(
         lambda x: x.log().detach() + x * 0, [np.array([1.0, 0.0])]
