@@ -107,6 +107,8 @@ def test_window_sizes_leave_out_what_hangs_over():
     assert geom.overhang == (1,)
     assert pool.window_sizes(geom, True).tolist() == [3, 3, 2]
     assert pool.window_sizes(geom, False).tolist() == [2, 3, 1]
+    dilated = pool_geometry((1, 1, 5), 2, stride=1, padding=1, dilation=2)
+    assert pool.window_sizes(dilated, False).tolist() == [1, 2, 2, 2, 1]
 
 
 def test_ties_go_to_the_first_tap_and_nan_to_the_last():
