@@ -330,6 +330,17 @@ def test_gradients_of_one_at_kinks_and_ends(name, attrs, x, dx):
     np.testing.assert_allclose(x.grad.array, dx)
 
 
+def test_the_slope_of_mish_far_out():
+    x = tg.tensor([60.0, 1e4, -60.0, -1e4], requires_grad=True)  # where e^x squared is too large for float32
+    OPS["mish"](x).sum().backward()
+    np.testing.assert_allclose(x.grad.array, [1, 1, 0, 0], atol=1e-6)
+
+
+def test_quotients_are_cut_off_as_they_are_rounded():
+    x, y = tg.tensor([1.0, -1.0, 7.0]), tg.tensor([0.1, 0.1, np.inf])
+    assert OPS["trunc_divide"](x, y).tolist() == [10, -10, 0]  # though 1 % 0.1 is nearly 0.1
+
+
 # --- matrices and sums of products -----------------------------------------------------------------------
 
 

@@ -86,7 +86,8 @@ def test_the_median():
         (1, [7, 0], [[1, 0, -1], [0, 0, 0]]),
         (2, [5, 0], [[0.6, 0, -0.8], [0, 0, 0]]),
         (3, [91 ** (1 / 3), 0], [[9 / 91 ** (2 / 3), 0, -16 / 91 ** (2 / 3)], [0, 0, 0]]),
-        (0.5, [7 + 2 * 12**0.5, 0], None),
+        (0.5, [7 + 2 * 12**0.5, 0], [[1 + 2 / 3**0.5, 0, -1 - 3**0.5 / 2], [0, 0, 0]]),
+        (-1, [0, 0], [[0, 0, 0], [0, 0, 0]]),
     ],
 )
 @pytest.mark.parametrize("keepdim", [False, True])
@@ -97,8 +98,7 @@ def test_norms_and_their_gradients_at_zero(p, value, slope, keepdim):
     )
     np.testing.assert_allclose(np.reshape(out, 2), value)
     assert np.shape(out) == ((2, 1) if keepdim else (2,))
-    if slope is not None:
-        np.testing.assert_allclose(dx, 2 * np.array(slope))
+    np.testing.assert_allclose(dx, 2 * np.array(slope))
     assert gradient("p_norm", [1.0, 1.0], p=0, dim=(0,)) == (2, [0, 0])
 
 
