@@ -441,6 +441,38 @@ def test_changing_a_saved_array_is_noticed(write, use):
         loss.backward()
 
 
+THREE = tg.tensor([3.0, 3.0])
+
+
+class TimesThree(autograd.Function):
+    """Saves what is neither an input nor its result."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(THREE)
+        return x * THREE
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "which", "said"),
+    [
+        (lambda x: (x, x.sin()), 0, "its input x was changed .* come after backward"),
+        (lambda x: (x * 2.0, (x * 2.0).sigmoid()), 1, "its result was changed .*; change a copy"),
+        (lambda x: (y := x * 2.0, y.sin()), 0, "its input x was changed .*; change a copy"),
+        (lambda x: (THREE, TimesThree.apply(x)), 0, "an array it saved was changed .*; change a copy"),
+    ],
+)
+def test_errors_say_what_was_changed(function, which, said):
+    tensors = function(leaf(1.0, 2.0))
+    overwrite(tensors[which])
+    with pytest.raises(GraphError, match=said):
+        tensors[1].sum().backward()
+
+
 def test_a_write_is_noticed_by_the_gradient_of_the_gradient():
     x = leaf(1.0, 2.0)
     (dx,) = autograd.grad(x.sin().sum(), x, create_graph=True)

@@ -179,6 +179,11 @@ def test_sum_to_undoes_a_broadcast(shape, n):
             r"assignment: rows of different lengths in \[\[1\], \[2, 3\]\]; pad",
         ),
         (lambda x: x.__setitem__(0, {1}), DtypeError, "cannot hold a set; assign numbers"),
+        (
+            lambda x: x.to(tg.int8).__setitem__(0, 300),
+            ArgumentError,
+            "assignment: 300 does not fit into int8; use a larger dtype",
+        ),
         (lambda x: ops["pad"](x, widths=((0, 0), (-2, -2))), ShapeError, "a size would be negative"),
         (lambda x: ops["pad"](x, widths=((-3, 0), (1, 1))), ShapeError, r"pad: x \(2, 3\) cannot be cut by"),
         (
