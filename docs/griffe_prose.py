@@ -1,4 +1,4 @@
-"""Docstrings as the sources have them, read as Markdown (an extension of mkdocstrings' griffe)."""
+"""Docstrings read as Markdown, and no private bases (an extension of mkdocstrings' griffe)."""
 
 from __future__ import annotations
 
@@ -18,3 +18,6 @@ class Prose(griffe.Extension):
     def on_object(self, *, obj: Any, **_: Any) -> None:
         if obj.docstring:
             obj.docstring.value = prose(obj.docstring.value)
+
+    def on_class(self, *, cls: Any, **_: Any) -> None:
+        cls.bases = [base for base in cls.bases if not str(base).startswith("_")]

@@ -169,14 +169,14 @@ def _curves(history: Any) -> str:
             points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x[known], y, strict=True))
             lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
             last = values[known][-1]
-            ends.append(
-                (y[-1], f"{name} {100 * last:.2f} %" if quantity == "accuracy" else f"{name} {last:.3g}")
-            )
+            words = f"{name} {100 * last:.2f} %" if quantity == "accuracy" else f"{name} {last:.3g}"
+            ends.append((y[-1], words.strip(), colour))
         at = -1e9
-        for y_end, words in sorted(ends):
+        for y_end, words, colour in sorted(ends):
             at = max(y_end, at + 15)
-            place = f'x="{wide - side + 8}" y="{at + 4:.1f}" fill="var(--ink)"'
-            lines.append(f"<text {place}>{escape(words.strip())}</text>")
+            lines.append(f'<circle cx="{wide - side + 8}" cy="{at:.1f}" r="3" fill="{colour}"/>')
+            place = f'x="{wide - side + 15}" y="{at + 4:.1f}" fill="var(--ink)"'
+            lines.append(f"<text {place}>{escape(words)}</text>")
         lines.append(f'<path d="M8 {tall - 12}H{wide - side}" stroke="var(--rule)"/>')
         lines.append(f'<text x="8" y="{tall - 0.5}" fill="var(--muted)">{steps[0]:g}</text>')
         end = f'x="{wide - side}" y="{tall - 0.5}" text-anchor="end" fill="var(--muted)"'
