@@ -66,6 +66,13 @@ BORN = {
     "pow": (lambda: leaf(-8.0) ** (1 / 3), "x (1,) from -8 to -8; y 0.3333", "no integer"),
     "softmax": (lambda: tg.full((1, 2), -np.inf).softmax(1), "from -inf to -inf", "unmasked"),
     "sub": (lambda: tg.tensor([np.inf]) - tg.tensor([np.inf]), "x (1,) from inf to inf", "check_inf"),
+    "mul": (lambda: tg.tensor([np.inf]) * leaf(0.0), "x (1,) from inf to inf", "check_inf"),
+    "sum": (lambda: tg.tensor([np.inf, -np.inf]).sum(), "x (2,) from -inf to inf", "check_inf"),
+    "matmul": (
+        lambda: tg.tensor([[1e20, -1e20]]) @ tg.full((2, 1), 1e20),
+        "x (1, 2) from -1e+20 to 1e+20",
+        "overflow",
+    ),
     "mean": (lambda: tg.zeros(0).mean(), "x (0,)", "empty"),
     "asin": (lambda: tg.tensor([1.5]).asin(), "from 1.5 to 1.5", "clamp(-1, 1)"),
 }
@@ -115,6 +122,27 @@ def test_a_parameter_that_a_step_has_spoilt_is_named():
         assert net.spread.fc.weight.isnan().all()
         with pytest.raises(AnomalyError, match=r"Net.spread.fc \(Linear\): weight .*already has 9 NaN.*lr"):
             net(tg.ones(1, 3))
+
+
+def test_a_buffer_that_was_spoilt_is_named():
+    net = nn.Sequential(nn.BatchNorm1d(3)).eval()
+    net[0].running_var[1] = np.nan
+    with autograd.detect_anomaly(), pytest.raises(AnomalyError) as caught:
+        net(tg.ones(2, 3))
+    assert "Sequential.0 (BatchNorm1d)" in str(caught.value)
+    assert "running_var (3,) already has 1 NaN, first at (1,)" in str(caught.value)
+
+
+def test_the_mean_of_nothing():
+    with autograd.detect_anomaly(), pytest.raises(AnomalyError, match="are all labels ignored"):
+        nn.functional.cross_entropy(tg.zeros(2, 3), tg.tensor([-100, -100]))
+
+
+def test_an_inf_that_comes_back():
+    with autograd.detect_anomaly():
+        w = leaf(0.0)
+        with pytest.raises(AnomalyError, match=r"mul: in backward .*g \(1,\) from inf to inf.*check_inf=True"):
+            (w * 0.0).sqrt().sum().backward()
 
 
 def test_inf_is_looked_for_when_asked():

@@ -62,9 +62,6 @@ _FORWARD = {
     "acos": "acos takes -1 to 1: x.clamp(-1, 1)",
     "asin": "asin takes -1 to 1: x.clamp(-1, 1)",
     "softmax": "a row of nothing but -inf has no softmax: leave one entry unmasked",
-    "mul": "0 times inf is NaN: look for where the inf comes from (check_inf=True)",
-    "sub": "inf minus inf is NaN: look for where the inf comes from (check_inf=True)",
-    "add": "inf plus -inf is NaN: look for where the inf comes from (check_inf=True)",
     "mean": "nothing has no mean: is the batch empty, or every element masked?",
     "var": "dividing by n - 1 needs at least 2 values: use correction=0",
     "std": "dividing by n - 1 needs at least 2 values: use correction=0",
@@ -169,7 +166,8 @@ def _checked(op: Op) -> Callable[..., Any]:
         out = op.function(*inputs, **attrs)
         if not _here.in_rule and (kind := _anomaly(out, inputs)):
             given = list(zip(_names(op, len(inputs)), inputs, strict=True))
-            error = AnomalyError(f"{op.name}: {_forward_sentence(op, kind, out, given)}")
+            made = [(name, x) for name, x in attrs.items() if isinstance(x, np.ndarray)]
+            error = AnomalyError(f"{op.name}: {_forward_sentence(op, kind, out, given, made)}")
             error.add_note(_shown(_stack()).lstrip(", "))
             raise error
         return out
@@ -177,33 +175,45 @@ def _checked(op: Op) -> Callable[..., Any]:
     return update_wrapper(forward, op.function)
 
 
-def _forward_sentence(op: Op, kind: str, out: Any, given: list[tuple[str, Any]]) -> str:
-    ranges = "; ".join(_range(name, value) for name, value in given if value is not None)
-    for name, value in given:
+def _forward_sentence(
+    op: Op, kind: str, out: Any, given: list[tuple[str, Any]], made: list[tuple[str, Any]]
+) -> str:
+    """`made` is what the op was given as options: arrays that were made of a module's buffers."""
+    ranges = "; ".join(_range(name, value) for name, value in (*given, *made) if value is not None)
+    for index, (name, value) in enumerate((*given, *made)):
         if kind == "NaN" and _count(value, kind):
-            what = _found(value, kind)
-            parameter = _parameter(value)
-            if parameter:
-                return (
-                    f"{parameter} {np.shape(value)} already has {what}, and no op made it: a step with too "
-                    "large a learning rate, or the file it came from; use a smaller lr, or clip the gradients"
-                )
-            return (
-                f"{name} {np.shape(value)} already has {what}, and no op made it: it came in with the data; "
-                "use x.nan_to_num(), or leave these items out"
-            )
+            name, value, origin = _member(value, index >= len(given)) or (name, value, _DATA)
+            return f"{name} {np.shape(value)} already has {_found(value, kind)}, and no op made it: {origin}"
     cure = _FORWARD.get(op.name, "use inputs for which it is defined")
+    if kind == "NaN" and op.name != "softmax" and any(_count(x, "Inf") for _, x in given):
+        cure = _INF
+    elif kind == "NaN" and op.name not in _FORWARD and any(_is_huge(x) for _, x in given):
+        cure = "numbers so large overflow: normalize the inputs, use a smaller lr, or clip the gradients"
+    elif op.name == "div" and not np.ndim(out) and all(x == 0 for _, x in given):
+        cure = "the mean of nothing: are all labels ignored, is a mask or a batch empty?"
     return f"the result {np.shape(out)} has {_found(out, kind)}, and no input has: {ranges}; {cure}"
 
 
-def _parameter(array: Any) -> str | None:
-    """The name of a parameter or buffer of a running module that is this array."""
+_INF = "0 * inf, inf - inf and inf / inf are NaN: look for where the inf comes from (check_inf=True)"
+_DATA = "it came in with the data; use x.nan_to_num(), or leave these items out"
+_LEARNED = (
+    "a step with too large a learning rate, or the file it came from; use a smaller lr, or clip the gradients"
+)
+_COUNTED = "a batch with NaN or Inf in training, or the file it came from; load a state dict from before"
+
+
+def _member(array: Any, made: bool) -> tuple[str, Any, str] | None:
+    """(name, array, origin) of a running module's parameter or buffer that is this array.
+
+    Where the array was `made` of one: of the first that has NaN as well.
+    """
     scope = state.scope
     while scope is not None:
         module = scope.module()
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()) if module else ():
-            if tensor.array is array:
-                return str(name)
+        for kind in ("parameters", "buffers") if module else ():
+            for name, tensor in getattr(module, f"named_{kind}")():
+                if tensor.array is array or (made and _count(tensor.array, "NaN")):
+                    return str(name), tensor.array, _LEARNED if kind == "parameters" else _COUNTED
         scope = scope.parent
     return None
 
@@ -264,6 +274,8 @@ class _Watched:
             _range(name, value) for name, value in given if isinstance(value, (np.ndarray, np.generic))
         )
         cure = _RULE.get(op.name, "make what it was given smaller, or keep it where the slope is finite")
+        if kind == "NaN" and any(_count(x, "Inf") for x in arrays):
+            cure = _INF
         return (
             f"{op.name}: in backward the gradient of {_names(op, index + 1)[index]} {np.shape(part)} has "
             f"{_found(part, kind)}, and nothing that its rule was given has: {ranges}; {cure}"
@@ -292,6 +304,14 @@ def _bad(x: Any, kind: str) -> Any:
 def _count(x: Any, kind: str) -> int:
     bad = _bad(x, kind)
     return 0 if bad is None else int(np.count_nonzero(bad))
+
+
+def _is_huge(x: Any) -> bool:
+    """Whether a product of two such numbers overflows."""
+    bad = _bad(x, "Inf")
+    return bad is not None and bool(
+        np.abs(np.asarray(x)).max(initial=0) > np.finfo(np.asarray(x).dtype).max ** 0.5
+    )
 
 
 def _found(x: Any, kind: str) -> str:
