@@ -195,6 +195,13 @@ def test_many_inputs_are_cut_short():
     assert "out = cat(xs[0], xs[1], xs[2], ..., xs[8])" in str(explain(tg.cat(parts)))
 
 
+def test_the_rows_of_many_inputs_are_cut_short_too():
+    y = tg.cat([tg.ones(1, requires_grad=True) for _ in range(9)])
+    text = str(explain(y, y.sum()))
+    assert "5 more" in text and "xs[4]" not in text and text.count("xs[8]") == 4
+    assert "xs[0] .. xs[8]" in text and all(len(line) <= WIDTH for line in text.splitlines())
+
+
 def test_a_function_of_ones_own():
     class Double(tg.autograd.Function):
         @staticmethod
@@ -219,9 +226,9 @@ def test_while_anomalies_are_looked_for():
 
 def test_what_is_refused():
     x = tg.ones(2, requires_grad=True)
-    with pytest.raises(DtypeError, match="explain: tensor is a list"):
+    with pytest.raises(DtypeError, match="explain: tensor is of type list"):
         explain([1.0])
-    with pytest.raises(DtypeError, match="explain: loss is a int"):
+    with pytest.raises(DtypeError, match="explain: loss is of type int"):
         explain(x, 3)
     with pytest.raises(GraphError, match="does not depend on this tensor"):
         explain(x * 2, x.sum())

@@ -16,11 +16,11 @@ from typing import Any, cast
 import numpy as np
 
 from ..engine import grad, pulled_through
-from ..errors import DtypeError, GraphError
+from ..errors import GraphError
 from ..geometry import Windows
-from ..op import Op, is_tensor, wrap
+from ..op import Op, wrap
 from ..tape import Node, Scope
-from ..tensor import Parameter, Tensor
+from ..tensor import Parameter, Tensor, _tensor
 from ..tensor.text import numbers
 from .forward import details, input_name, saved
 from .source import rule_source
@@ -29,6 +29,7 @@ __all__ = ["Explanation", "array_data", "explain", "tensor_of"]
 
 WIDTH = 80
 _SMALL = 64  # numbers that are shown in full
+_MANY = 6  # inputs, of which all are shown
 _BINS = 16
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -142,14 +143,20 @@ def explain(tensor: Tensor | Node, loss: Tensor | None = None) -> Explanation:
         gone = tensor.op is not None and saved(tensor, len(tensor.parents)) is None
         tensor = tensor_of(tensor)
     for name, x in (("tensor", tensor), ("loss", loss)):
-        if not is_tensor(x) and (name == "tensor" or x is not None):
-            raise DtypeError(f"explain: {name} is a {type(x).__name__}; it must be a Tensor")
+        if name == "tensor" or x is not None:
+            _tensor("explain", x, name)
     node = tensor.node
     if node is None or node.op is None:
         return _of_leaf(tensor, loss)
     op = node.op
     names = [input_name(node, index) for index in range(len(node.parents))]
-    rows = [_Row(name, *_input(node, index)) for index, name in enumerate(names)]
+    shown = _some(names)
+    rows = [
+        _Row(name, f"{len(names) - 4} more")
+        if name == "..."
+        else _Row(name, *_input(node, names.index(name)))
+        for name in shown
+    ]
     rows += [
         _Row(name, f"{_array(x)} · kept for backward, {x.nbytes:,} bytes", x)
         for name, x in node.attrs.items()
@@ -159,7 +166,6 @@ def explain(tensor: Tensor | Node, loss: Tensor | None = None) -> Explanation:
     sections = [("forward", tuple(rows)), ("backward", tuple(_rules(node, names)))]
     if loss is not None:
         sections.append(("the gradient of the loss", tuple(_gradients(tensor, node, names, loss))))
-    shown = names if len(names) < 7 else [*names[:3], "...", names[-1]]
     return Explanation(
         title=op.name,
         where="" if node.scope is None else str(node.scope),
@@ -248,16 +254,22 @@ def _member(scope: Scope | None, tensor: Any, array: Any) -> str | None:
     return None
 
 
+def _some(names: list[str]) -> list[str]:
+    """Of many inputs, such as `cat` has, the first and the last."""
+    return names if len(names) <= _MANY else [*names[:3], "...", names[-1]]
+
+
 def _rules(node: Node, names: list[str]) -> Iterator[_Row]:
     """The rule of each input that needs a gradient; one that several share is shown once."""
     op = cast(Op, node.op)
     own = getattr(op.function, "backward", None)  # of an autograd.Function
     for indices, rule, _ in node.plan.rows:
         rule = own or getattr(rule, "rule", rule)  # what detect_anomaly put around it
-        asked = ", ".join(names[i] for i in indices if node.parents[i] is not None)
-        yield _Row(asked, "", code=rule_source(rule) or "(no source: it was typed at a prompt)")
+        asked = [names[i] for i in indices if node.parents[i] is not None]
+        name = ", ".join(asked) if len(asked) < 4 else f"{asked[0]} .. {asked[-1]}"
+        yield _Row(name, "", code=rule_source(rule) or "(no source: it was typed at a prompt)")
     for index, name in enumerate(names):
-        if node.parents[index] is None:
+        if node.parents[index] is None and name in _some(names):
             yield _Row(name, "needs no gradient")
 
 
@@ -270,7 +282,8 @@ def _gradients(tensor: Tensor, node: Node, names: list[str], loss: Tensor) -> It
         )
     yield _Row("g", f"{_array(g)} · arrives", g.array)
     for index, part in pulled_through(node, g.array):
-        yield _Row(names[index], f"{_array(part)} · leaves", part)
+        if names[index] in _some(names):
+            yield _Row(names[index], f"{_array(part)} · leaves", part)
 
 
 def _sizes(geom: Any) -> Iterator[str]:
