@@ -176,7 +176,7 @@ def gelu(x, *, approximate="none"):
     """
     if approximate == "tanh":
         return x * (np.tanh((x + x * x * x * _CUBIC) * _ROOT_2_PI) + 1) / 2
-    return x * (special.erf(x * _ROOT_HALF) + 1) / 2
+    return special.gelu(x)
 
 
 _ROOT_2_PI, _ROOT_HALF, _CUBIC = math.sqrt(2 / math.pi), math.sqrt(0.5), 0.044715

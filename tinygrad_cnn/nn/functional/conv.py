@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import ArgumentError
-from ...geometry import conv_geometry, conv_transpose_geometry
+from ...geometry import ConvGeometry, conv_geometry, conv_transpose_geometry
+from ...op import Op
 from ...ops import conv as conv_ops
 from ...ops import linalg
 from ...tensor import Tensor, _sizes, _tensor
@@ -14,28 +16,25 @@ from ._checks import _check_bias, _check_dtypes, _with_batch
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
-def _conv(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
-    name = f"conv{axes}d"
-    _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
-    lone = x.ndim == axes + 1
+def _of(kind: str, geometry: Callable[..., ConvGeometry], op: Op) -> Callable[..., Tensor]:
+    """The convolution of this kind, over any number of axes: (axes, x, weight, bias, *options)."""
 
-    def run(x: Tensor) -> Tensor:
-        geom = conv_geometry(x.shape, w.shape, *options, axes=axes, op=name, lone=lone)
-        return _add_bias(name, conv_ops.conv(x, w, geom=geom), b)
+    def convolve(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
+        name = f"{kind}{axes}d"
+        _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
+        lone = x.ndim == axes + 1
 
-    return _with_batch(x, axes, run)
+        def run(x: Tensor) -> Tensor:
+            geom = geometry(x.shape, w.shape, *options, axes=axes, op=name, lone=lone)
+            return _add_bias(name, op(x, w, geom=geom), b)
+
+        return _with_batch(x, axes, run)
+
+    return convolve
 
 
-def _conv_transpose(axes: int, x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Tensor:
-    name = f"conv_transpose{axes}d"
-    _check_dtypes(name, x=x, weight=_tensor(name, w, "weight"), bias=b)
-    lone = x.ndim == axes + 1
-
-    def run(x: Tensor) -> Tensor:
-        geom = conv_transpose_geometry(x.shape, w.shape, *options, axes=axes, op=name, lone=lone)
-        return _add_bias(name, conv_ops.conv_input_grad(x, w, geom=geom), b)
-
-    return _with_batch(x, axes, run)
+_conv = _of("conv", conv_geometry, conv_ops.conv)
+_conv_transpose = _of("conv_transpose", conv_transpose_geometry, conv_ops.conv_input_grad)
 
 
 def _output_padding(
