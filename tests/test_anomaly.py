@@ -141,7 +141,7 @@ def test_the_mean_of_nothing():
 def test_an_inf_that_comes_back():
     with autograd.detect_anomaly():
         w = leaf(0.0)
-        with pytest.raises(AnomalyError, match=r"mul: in backward .*g \(1,\) from inf to inf.*check_inf=True"):
+        with pytest.raises(AnomalyError, match=r"mul: in backward .*g \(1,\) from inf.*check_inf=True"):
             (w * 0.0).sqrt().sum().backward()
 
 

@@ -1,4 +1,4 @@
-"""The error function, which NumPy lacks, and what is made of it: block by block, as each takes many passes."""
+"""The error function, which NumPy lacks, and gelu: block by block, as they take many passes."""
 
 from __future__ import annotations
 
