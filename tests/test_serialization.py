@@ -218,6 +218,13 @@ def test_an_interrupted_save_keeps_the_old_file(tmp_path, monkeypatch, suffix, w
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_no_such_folder_is_said_of_the_path_that_was_given(tmp_path):
+    path = tmp_path / "nowhere" / "x.npz"
+    with pytest.raises(FileNotFoundError) as caught:
+        save({"x": np.ones(1)}, path)
+    assert caught.value.filename == str(path) and str(path) in str(caught.value)
+
+
 def test_atomic_write_keeps_a_symbolic_link(tmp_path):
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "real")
