@@ -15,7 +15,10 @@ import tinygrad_cnn as tg
 from tinygrad_cnn import graph, models, nn
 from tinygrad_cnn.errors import ArgumentError, GraphError
 from tinygrad_cnn.graph.drawing import picture
+from tinygrad_cnn.graph.forward import kept
 from tinygrad_cnn.graph.images import png, size, thumbnail
+from tinygrad_cnn.graph.overlays import duration
+from tinygrad_cnn.graph.overlays import size as size_of
 from tinygrad_cnn.graph.picture import Box
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.op import watch
@@ -153,6 +156,65 @@ def test_folding_repeats_loses_no_op(data):
     assert count(made.page) == sum(node.op is not None for node in walk(y.node))
     order = {item: at for at, item in enumerate(made.page.items())}
     assert all(order[a.tail] < order[a.head] for a in made.arrows)
+
+
+def arrows_of(made):
+    return {(a.tail.title, a.head.title) for a in made.arrows}
+
+
+class Siamese(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tower = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+    def forward(self, a, b):
+        return (self.tower(a) - self.tower(b)).abs()
+
+
+def test_folded_calls_keep_their_inputs_and_what_they_share():
+    model, a, b = Siamese(), tg.zeros(1, 3), tg.ones(1, 3)
+    made = picture(model(a, b), module=model, names={"a": a, "b": b}, depth=1)
+    towers = [item for item in made.page.items() if item.kind == "module"]
+    assert len(towers) == 2
+    into = made.into()
+    assert [[arrow.tail.title for arrow in into[tower]] for tower in towers] == [
+        ["a", "tower"],
+        ["b", "tower"],
+    ]
+    (shared,) = (item for item in made.page.items() if item.kind == "parameter")
+    assert (shared.title, shared.small) == ("tower", "26 parameters")
+    assert "tower.0.weight: 4×3 float32" in shared.story
+
+
+def test_a_folded_module_has_its_way_back_beside_it():
+    model, loss = run(nn.Sequential(Net()))
+    made = picture(loss, module=model, passes="both", depth=1)
+    there = next(item for item in made.page.items() if item.kind == "module")
+    back = next(item for item in made.page.items() if item.kind == "rules")
+    count = sum(p.numel() for p in model.parameters())
+    assert (there.title, there.small) == ("0: Net", f"{count:,} parameters")
+    assert (back.title, back.small, back.beside) == ("0: ∂", f"{count:,} gradients", there)
+    assert ("log_softmax: ∂x", "0: ∂") in ends(made, "gradient") and ("0: Net", "0: ∂") in ends(made, "kept")
+    assert "1 × conv2d: ∂w" in back.story and "∂" not in there.story
+    alone = picture(loss, module=model, passes="backward", depth=1)
+    assert titles(alone, "module", "rules") == ["0: Net: ∂"]
+
+
+@pytest.mark.parametrize("depth", [None, 1, 2])
+def test_blocks_repeat_in_both_passes(depth):
+    layers = (nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(5))
+    model = nn.Sequential(nn.Linear(2, 3), *layers, nn.Linear(3, 2))
+    loss = F.cross_entropy(model(tg.randn(4, 2)), tg.tensor([0, 1, 0, 1]))
+    made = picture(loss, module=model, passes="both", repeats=True, depth=depth)
+    plain = picture(loss, module=model, passes="both", depth=depth)
+    (box,) = {box for item in made.page.items() for box in item.box.around() if box.times > 1}
+    assert box.times == 5
+    shown, whole = (sorted(e.title for i in m.page.items() for e in i.all()) for m in (made, plain))
+    assert shown == whole  # nothing is lost
+    items = set(made.page.items())
+    assert len(items) < len(list(plain.page.items())) and all({a.tail, a.head} <= items for a in made.arrows)
+    order = {item: at for at, item in enumerate(made.page.items())}
+    assert all(order[a.tail] < order[a.head] for a in made.arrows if a.kind == "data")
 
 
 # --- backward ---------------------------------------------------------------------------------------------
@@ -315,6 +377,81 @@ def test_nan_is_shown_where_it_is():
     made = picture(model(tg.zeros(1, 1, 8, 8)), module=model, overlay="nan")
     assert [item.title for item in made.page.items() if item.heat == 1.0] == ["bias"]
     assert drawing.dot.count("1 NaN or Inf") == 2  # in the bias, and in what linear makes of it
+
+
+def test_several_overlays_at_once():
+    model, loss = run()
+    made = picture(loss, module=model, overlay=["memory", "gradients"])
+    alone = [picture(loss, module=model, overlay=name) for name in ("memory", "gradients")]
+    for item, memory, gradients in zip(*(each.page.items() for each in (made, *alone)), strict=True):
+        assert item.note == "\n".join(filter(None, (memory.note, gradients.note)))
+        assert item.heat == memory.heat
+    drawing = graph.draw(loss, module=model, overlay=("memory", "gradients"))
+    assert 'keeps 512 B</font><br/><font point-size="9">|g| ' in drawing.dot
+    assert re.search(r"\[keeps 512 B · \|g\| [\d.e-]+\]", str(drawing))
+
+
+def test_overlays_tell_of_what_is_folded():
+    model, loss = run()
+    with graph.watched():
+        _, loss = run(model)
+    kinds = ("memory", "time", "gradients", "activations")
+    whole = {kind: picture(loss, module=model, overlay=kind, depth=0) for kind in kinds}
+    parts = {kind: picture(loss, module=model, overlay=kind) for kind in kinds}
+
+    def module(kind):
+        return next(item for item in whole[kind].page.items() if item.kind == "module")
+
+    inside = {
+        kind: [i for i in made.page.items() if i.kind == "op" and i.box.level >= 0]
+        for kind, made in parts.items()
+    }
+    kept_bytes = {node: sum(a.nbytes for a in kept(node).values()) for node in walk(loss.node) if node.op}
+    assert (
+        module("memory").note == f"keeps {size_of(sum(kept_bytes[i.node] for i in inside['memory']) - 1152)}"
+    )
+    assert module("gradients").note == inside["gradients"][-1].note
+    assert module("activations").note == inside["activations"][-1].note and module("activations").image
+    assert module("time").note == duration(sum(i.node.seconds for i in inside["time"]))
+    with tg.no_grad():
+        model.fc.bias[1] = float("nan")
+    folded = picture(run(model)[1], module=model, overlay="nan", depth=0)
+    assert next(i for i in folded.page.items() if i.kind == "module").heat == 1.0
+
+
+def test_the_heat_of_gradients_is_logarithmic():
+    x = tg.ones(1, requires_grad=True)
+    made = picture((x * 0.01).relu().sum() * 1.0, overlay="gradients")
+    heat = {item.title: item.heat for item in made.page.items() if item.note}
+    assert heat["relu"] == 1.0 and heat["input"] == pytest.approx(0.5)
+    with pytest.raises(GraphError, match=r"needs one number.*of shape \(2, 5\); draw the loss"):
+        Net().graph(tg.zeros(2, 1, 8, 8), overlay="gradients")
+
+
+def test_a_model_that_is_drawn_stays_as_it_is_and_is_drawn_whole():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.drop, self.fc = nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 3)
+
+        def forward(self, left, right):
+            return (left + 3) + self.fc(self.drop(self.norm(right)))
+
+    model, a, b = Residual(), tg.randn(4, 3), tg.randn(4, 3)
+    tg.manual_seed(3)
+    after = tg.rand(1).item()
+    tg.manual_seed(3)
+    drawing = model.graph(a, b)
+    assert tg.rand(1).item() == after
+    assert model.norm.running_mean.abs().max() == 0 and not a.requires_grad
+    assert all(p.grad is None for p in model.parameters())
+    shown = ends(drawing.shown)
+    assert ("left", "+ 3") in shown and ("+ 3", "+") in shown and ("right", "batch_norm") in shown
+    for p in model.parameters():
+        p.requires_grad_(False)
+    assert titles(model.graph(a, b, names={"x": b}).shown, "data") == ["left", "x"]
+    kept_for_x = model.requires_grad_().graph(a, b, overlay="memory")
+    assert "left" not in str(kept_for_x)  # as it will be in training, where nobody needs that gradient
 
 
 def test_wrong_options():

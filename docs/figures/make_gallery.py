@@ -9,12 +9,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 import tinygrad_cnn as tg
-from tinygrad_cnn import graph, models, nn
-from tinygrad_cnn.data import FashionMNIST
+from tinygrad_cnn import graph, models, nn, optim, training, vision
+from tinygrad_cnn.data import DataLoader, FashionMNIST
 from tinygrad_cnn.nn import functional as F
 
 HERE = Path(__file__).parent / "gallery"
+_EDGE = ((3, 3), (3, 3), (0, 0))  # white around each photograph
 
 
 class Tower(nn.Module):
@@ -80,6 +84,54 @@ def _siamese(**options: object) -> graph.Drawing:
     return graph.draw(y, module=model, names={"a": a, "b": b, "distance": y}, **options)
 
 
+class Attention(nn.Module):
+    """Scaled dot products of one head, with a residual (Vaswani et al. 2017, arXiv:1706.03762)."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        h = self.norm(x)
+        q, k, v = self.query(h), self.key(h), self.value(h)
+        scores = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)
+        return x + self.out(scores @ v)
+
+
+def _attention(**options: object) -> graph.Drawing:
+    return Attention().graph(tg.zeros(2, 5, 16), **options)
+
+
+def heat() -> Image.Image:
+    """Photographs of clothes, and what a network that was trained for seconds looks at in each."""
+    tg.manual_seed(0)
+    data, model = FashionMNIST(train=True), models.LeNet5()
+    loader = DataLoader(data, batch_size=64, shuffle=True)
+    optimizer = optim.Adam(model.parameters(), lr=2e-3)
+    training.fit(model, loader, F.cross_entropy, optimizer, epochs=1, progress=False)
+    unseen, rows = FashionMNIST(train=False), []
+    for at in (0, 1, 5, 8):
+        x = unseen[at][0][None]
+        maps = [
+            vision.saliency(model, x),
+            vision.grad_cam(model, x, layer=model.conv2),
+            vision.occlusion(model, x, size=5),
+        ]
+        tiles = [vision.overlay(x[0], np.zeros((1, 1))), *(vision.overlay(x[0], each[0]) for each in maps)]
+        rows.append(
+            np.hstack([np.pad(tile.repeat(4, 0).repeat(4, 1), _EDGE, constant_values=255) for tile in tiles])
+        )
+    return Image.fromarray(np.vstack(rows))
+
+
+def _unet_loss(**options: object) -> graph.Drawing:
+    model, x = models.UNet(3, 2, width=16, depth=3).eval(), tg.zeros(1, 3, 64, 64)
+    loss = model(x).mean()
+    return graph.draw(loss, module=model, names={"x": x, "loss": loss}, **options)
+
+
 #: File -> what it shows.
 PICTURES: dict[str, Callable[[], graph.Drawing]] = {
     "lenet": lambda: _lenet(scores=True),
@@ -93,7 +145,10 @@ PICTURES: dict[str, Callable[[], graph.Drawing]] = {
     "resnet18": lambda: _resnet18(depth=2, repeats=True),
     "resnet18-block": _block,
     "unet": lambda: _unet(depth=1, direction="U"),
+    "unet-both": lambda: _unet_loss(depth=1, passes="both"),
     "siamese": _siamese,
+    "siamese-folded": lambda: _siamese(depth=1),
+    "attention": _attention,
 }
 
 
@@ -115,3 +170,4 @@ if __name__ == "__main__":
         made = draw()
         (HERE / f"{name}.dot").write_text(dot(made), encoding="utf-8")
         (HERE / f"{name}.svg").write_text(svg(made), encoding="utf-8")
+    heat().save(HERE / "heat.webp", quality=85, method=6)

@@ -40,9 +40,9 @@ class _Rules:
         self.parts: dict[Node, list[tuple[Item, str]]] = {}
 
     def read(self, roots: list[Node]) -> Picture:
-        for root in roots:
-            name = self._name(root)
-            title, small = ("1", f"d{name}/d{name}") if root.shape == () else ("g", dims(root.shape))
+        for at, root in enumerate(roots):
+            name = self.reader.results.get(root) or ("output" if len(roots) == 1 else f"output {at}")
+            title, small = ("1", f"∂{name}/∂{name}") if root.shape == () else ("g", dims(root.shape))
             story = f"the gradient that backward starts with: {flow(root.shape, root.dtype)}"
             seed = self._put(Item("data", title, small, story, self.page, shape=root.shape))
             self.parts[root] = [(seed, story)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from itertools import pairwise
 
 from . import images
 from .picture import Arrow, Box, Item, Picture
@@ -73,6 +74,7 @@ class _Writer:
         self.main = "data" if forward else "gradient"  # of the two, what the page's direction follows
         self.alone = {item: item.box for item in self.into if _is_alone(item)}
         self.beside: dict[Item, Item] = {}  # parameters on their op's own level
+        self.near: dict[Item, list[Item]] = {}  # and the same the other way round
         self.done: dict[Item, Item] = {}  # rule -> the gradient to its right
         self.lanes: dict[Item, int] = {}
         self.continued: set[Item] = set()  # the straight line goes on from here
@@ -80,7 +82,8 @@ class _Writer:
         self.edges: list[str] = []
         self._find_companions()
         self._find_lanes()
-        self.rising = self._find_rising() if direction == "U" else set()
+        both = forward and any(arrow.kind == "gradient" for arrow in picture.arrows)
+        self.rising = self._find_rising() if direction == "U" and not both else set()
 
     def text(self) -> str:
         direction = "LR" if self.direction == "LR" else "TB"
@@ -100,16 +103,18 @@ class _Writer:
     def _find_companions(self) -> None:
         """Up to two parameters that only one op uses stand to its left and right; a gradient that is done, to
         the right of the rule that gave it."""
-        uses: dict[Item, int] = {}
+        users: dict[Item, list[Item]] = {}
         for arrow in self.picture.arrows:
-            uses[arrow.tail] = uses.get(arrow.tail, 0) + (arrow.kind != "kept")
+            if arrow.kind != "kept" and arrow.tail.kind == "parameter":
+                users.setdefault(arrow.tail, []).append(arrow.head)
         for item, arrows in self.into.items():
             near = [
                 a.tail for a in arrows
-                if a.tail.kind == "parameter" and a.kind != "kept"
-                and uses[a.tail] == 1 and a.tail.box is item.box
+                if a.kind != "kept" and users.get(a.tail) == [item] and a.tail.box is item.box
             ]  # fmt: skip
-            self.beside.update(dict.fromkeys(near[:2], item))
+            if near:
+                self.near[item] = near[:2]
+                self.beside.update(dict.fromkeys(near[:2], item))
             if item.kind == "parameter" and [a.kind for a in arrows] == ["gradient"]:
                 tail = arrows[0].tail
                 if tail.box is item.box and tail.kind == "rule" and tail not in self.done:
@@ -117,7 +122,8 @@ class _Writer:
                     self.done[tail] = item
 
     def _find_lanes(self) -> None:
-        """Straight lines through the page: data goes on along the line of the first tail that is still free.
+        """Straight lines through the page: data goes on along the line of the first tail that is still free,
+        if possible of one that is on its way already.
 
         What is made of parameters alone goes beside what happens at the time, not to the top.
         """
@@ -131,7 +137,8 @@ class _Writer:
             arrows = [a for a in self.into[item] if a.kind == self.main]
             through = [a for a in arrows if a.tail in self.lanes]
             if through:
-                free = next((a for a in through if a.tail not in self.continued), None)
+                still = [a for a in through if a.tail not in self.continued]
+                free = next((a for a in still if self.into[a.tail]), still[0] if still else None)
                 if free is None:
                     count += 1
                     self.lanes[item] = count
@@ -145,7 +152,8 @@ class _Writer:
                 self.edges.append(f"  {self.ids[latest]} -> {self.ids[top]} [style=invis weight=4]\n")
 
     def _find_rising(self) -> set[Item]:
-        """What comes after the item that most arrows bridge: the middle one, where there are several."""
+        """What comes after the item that most arrows bridge; of several, after the middle one of those whose
+        next is in the least boxes with it."""
         line = [item for item in self.into if item in self.lanes]
         place = {item: at for at, item in enumerate(line)}
         bridges = [0] * len(line)
@@ -159,7 +167,10 @@ class _Writer:
         first = last = bridges.index(most)
         while bridges[last + 1 : last + 2] == [most]:
             last += 1
-        return set(line[(first + last) // 2 + 1 :])
+        around = [set(item.box.around()) for item in line[first : last + 2]]
+        common = [len(here & after) for here, after in pairwise(around)]
+        turns = [first + at for at, count in enumerate(common) if count == min(common)]
+        return set(line[turns[(len(turns) - 1) // 2] + 1 :])
 
     # --- statements --------------------------------------------------------------------------------
 
@@ -186,7 +197,9 @@ class _Writer:
                 # its box with boxes would push edge labels aside (Graphviz takes that box for an obstacle).
                 yield f'{start} graph [style=invis label="" margin=0] {self._level(part)} }}\n'
             else:
-                label = f"label={_quote(part.title)} tooltip={_quote(part.path or part.title)}"
+                narrow = all(isinstance(p, Item) and p.kind != "parameter" for p in part.content)
+                room = " " * (2 * len(part.title) if narrow else 0)  # for the arrow into the middle
+                label = f"label={_quote(part.title + room)} tooltip={_quote(part.path or part.title)}"
                 colours = f'fillcolor="{_BOXES[part.level % 2]}" color="#c3cad3"'
                 style = "rounded,filled" if part.times == 1 else "rounded,filled,bold"
                 yield f'{start}\n{indent}  graph [{label} style="{style}" {colours} margin=9]\n'
@@ -204,26 +217,21 @@ class _Writer:
 
     def _level(self, item: Item) -> str:
         """A node, with the parameters to its left and right."""
-        near = self._companions(item)
+        near = self.near.get(item, [])
         row = [*near[:1], item, *near[1:], *([self.done[item]] if item in self.done else [])]
         nodes = "; ".join(map(self._node, row))
         return nodes if len(row) == 1 else f"{{ rank=same; {nodes} }}"
 
-    def _companions(self, item: Item) -> list[Item]:
-        tails = dict.fromkeys(arrow.tail for arrow in self.into[item])
-        return [tail for tail in tails if self.beside.get(tail) is item]
-
     def _node(self, item: Item) -> str:
-        folded = item.kind == "module"
         colours = {_COLOURS.get(family, _USERS_OWN) for family in item.family.split() or [""]}
         fill, border = colours.pop() if len(colours) == 1 else _MIXED
         style = _STYLES.get(item.kind) or f'fillcolor="{fill}" color="{border}"'
         title, small = item.title, item.small
-        if folded:
+        if item.folded:
             style += f" {_FOLDED}"
         if item in self.alone:
             title, small = _as_module(item, self.alone[item])
-        if item.kind == "rule":
+        if item.kind in ("rule", "rules"):
             style += ' style="rounded,filled,dashed"'
         if item.heat is not None:
             style += f' fillcolor="{_mix(item.heat)}"'
@@ -254,7 +262,7 @@ class _Writer:
             gap = "" if self.direction == "LR" or level else "  "  # keeps the label off the line
             style += f"label={_quote(gap + arrow.label)} "
         tail, head = arrow.tail, arrow.head
-        near = self._companions(head)
+        near = self.near.get(head, [])
         # On one level, Graphviz puts the tail to the left of the head; and where both passes are shown,
         # backward runs up the page beside forward.
         up = tail in self.rising and head in self.rising
@@ -286,7 +294,7 @@ def _mix(heat: float) -> str:
 def _label(title: str, small: str, note: str, image: str) -> str:
     """The title, what is in small print, and a picture, as Graphviz's HTML."""
     text = html.escape(_printable(title))
-    for line in small, note:
+    for line in (small, *note.split("\n")):
         if line:
             text += f'<br/><font point-size="9">{html.escape(_printable(line))}</font>'
     if image:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, MissingToolError
 from ..files import atomic_write
+from ..op import is_tensor
+from ..random import seeded
 from . import backward, dot, forward, page, text
-from .fold import effort, fold_middle, fold_modules, fold_repeats
-from .overlays import lay_over
+from .fold import effort, ends, fold_middle, fold_modules, fold_repeats
+from .overlays import lay_over, overlays
 from .picture import Picture
 from .render import run
-from .watching import watched
+from .watching import as_it_was, watched
 
 __all__ = ["Drawing", "draw", "draw_call", "picture", "render", "save_html", "to_dot"]
 
 _FORMATS = ("svg", "png", "pdf", "dot", "txt", "html")
 _LONGEST = 300  # parts in one box, on a page to explore
 _MOST = 2_000  # of effort, in the sense of fold.py
+_LINES = 500  # of text in a notebook
 _PASSES = ("forward", "backward", "both")
 
 
@@ -88,8 +91,16 @@ class Drawing:
             file.write(data)
         return path
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the picture, or its text where nothing can draw."""
+        said = str(self) if self.text.count("\n") < _LINES else repr(self)
+        try:
+            return {"image/svg+xml": self.svg(), "text/plain": said}
+        except MissingToolError as error:
+            return {"text/plain": f"{said}\n\n{error}"}
+
+    def _repr_svg_(self) -> str | None:
+        return self._repr_mimebundle_().get("image/svg+xml")
 
     def __str__(self) -> str:
         return self.text or repr(self)
@@ -106,25 +117,45 @@ def picture(
     module: Any = None,
     names: Mapping[str, Any] | None = None,
     passes: str = "forward",
-    overlay: str | None = None,
+    overlay: str | Iterable[str] | None = None,
     depth: int | None = None,
     repeats: bool = False,
+    most: int | None = None,
 ) -> Picture:
-    """What `to_dot` writes down; arguments and errors as there."""
+    """What `to_dot` writes down; arguments and errors as there.
+
+    Args:
+        most: fold until it is no more effort than that.
+    """
     if passes not in _PASSES:
         raise ArgumentError(f"graph: passes is {passes!r}; it can be {', '.join(map(repr, _PASSES))}")
     if depth is not None and depth < 0:
         raise ArgumentError(f"graph: depth is {depth}; 0 shows the model as one item, 1 its parts, ...")
+    chosen = overlays(overlay)
     outputs = forward.checked(tensors, names or {})
     reader = forward.Reader(module, names or {})
     made = reader.read(outputs)
     if passes != "forward":
         made = backward.read(reader, outputs, made if passes == "both" else None)
-    if overlay is not None:
-        lay_over(made, overlay, outputs)
     if depth is not None:
         made = fold_modules(made, depth)
-    return fold_repeats(made) if repeats else made
+    if repeats:
+        made = fold_repeats(made)
+    if most is not None:
+        made = _smaller(made, most)
+    if chosen:
+        lay_over(made, chosen, outputs)
+    return made
+
+
+def _smaller(made: Picture, most: int) -> Picture:
+    """Repeats once, then fewer and fewer modules open, then the ends."""
+    made = fold_repeats(made)
+    depth = max((item.box.level for item in made.page.items()), default=0)
+    while effort(made) > most and depth >= 0:
+        made = fold_repeats(fold_modules(made, depth))
+        depth -= 1
+    return fold_middle(made, ends(made, most)) if effort(made) > most else made
 
 
 def to_dot(tensors: Any, *, direction: str = "TB", **options: Any) -> str:
@@ -140,6 +171,7 @@ def to_dot(tensors: Any, *, direction: str = "TB", **options: Any) -> str:
             side by side, with what the forward pass keeps for the rules.
         overlay: what to show on top: "memory" (bytes that each op keeps for backward), "gradients" (norms),
             "nan" (where NaN and Inf are), and of a run inside of `graph.watched()` "time" and "activations".
+            Several in a list: each says its own, and the first gives the colours.
         depth: show the modules below this depth as one item each; 0 shows the model as one.
         repeats: show what repeats once, with how often.
 
@@ -172,37 +204,44 @@ def draw(tensors: Any, *, direction: str = "TB", **options: Any) -> Drawing:
     lines, files = dot.write(made, direction)
     drawing = Drawing(lines, text.write(made), files)
     if effort(made) > _MOST:
-        drawing.small, drawing.files = dot.write(_smaller(tensors, options), direction)
+        drawing.small, drawing.files = dot.write(picture(tensors, **options, most=_MOST), direction)
     for item in made.page.items():
         item.node = None  # a drawing keeps no tape alive
     drawing.shown, drawing.direction = made, direction
     return drawing
 
 
-def _smaller(tensors: Any, options: dict[str, Any]) -> Picture:
-    """What can be laid out in seconds: repeats once, then fewer and fewer modules open, then the ends."""
-
-    def again(**fewer: Any) -> Picture:
-        return picture(tensors, **{**options, "repeats": True, **fewer})
-
-    made = again()
-    deepest = max((item.box.level for item in made.page.items()), default=0)
-    for depth in range(deepest, -1, -1):
-        if effort(made) <= _MOST:
-            return made
-        made = again(depth=depth)
-    most = len(made.page.content)
-    while effort(made) > _MOST and most > 2:
-        most //= 2
-        made = fold_middle(again(depth=0), most)
-    return made
-
-
 def draw_call(module: Any, inputs: Any, **options: Any) -> Drawing:
-    """Run a model and draw what was recorded, watching it if the overlay asks for that."""
-    with watched() if options.get("overlay") in ("time", "activations", "nan") else nullcontext():
+    """Run a model and draw what was recorded; the model and the random numbers stay as they are.
+
+    The forward pass is drawn whole: the inputs are taken as if they needed gradients, or what happens to them
+    before they meet a parameter would not be on the tape.  Where the cost of backward is to be seen, or its
+    rules, all is as it is.
+    """
+    chosen = overlays(options.get("overlay"))
+    names = dict(options.pop("names", None) or {})
+    if options.get("passes", "forward") == "forward" and not {"memory", "gradients", "time"} & {*chosen}:
+        inputs = [_recorded(x) for x in inputs]
+    if len(inputs) > 1:
+        known = {id(tensor.array) for tensor in names.values() if is_tensor(tensor)}
+        for name, x in zip(_names(module, len(inputs)), inputs, strict=True):
+            if is_tensor(x) and id(x.array) not in known:
+                names.setdefault(name, x)
+    with as_it_was(module), seeded(0), watched():
         out = module(*inputs)
-    return draw(out, module=module, **options)
+        return draw(out, module=module, names=names, **options)
+
+
+def _recorded(x: Any) -> Any:
+    """The same array, in a tensor that needs a gradient if it can."""
+    return x.detach().requires_grad_() if is_tensor(x) and x.dtype.kind == "f" and not x.requires_grad else x
+
+
+def _names(module: Any, count: int) -> list[str]:
+    """What the model's author calls its inputs."""
+    taken = inspect.signature(module.forward).parameters.values()
+    names = [p.name for p in taken if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
+    return names + [f"input {at}" for at in range(len(names), count)]
 
 
 def render(tensors: Any, path: str | os.PathLike[str], **options: Any) -> Path:

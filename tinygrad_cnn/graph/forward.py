@@ -15,6 +15,7 @@ from ..op import Op, is_tensor
 from ..tape import Node, Scope, walk
 from ..tensor import Parameter
 from .picture import Arrow, Box, Item, Picture, dims, flow
+from .watching import WatchedNode
 
 __all__ = [
     "Reader", "checked", "details", "family_of", "input_name", "kept", "op_title", "saved", "story",
@@ -60,6 +61,7 @@ class _Source:
     array: Any  # None if it is gone
     learned: bool
     home: Scope | None  # where to draw it: the innermost module call around all uses
+    user: Scope | None  # that used it first
     leaf: Node | None = None
     item: Item | None = None  # once it is drawn
 
@@ -135,23 +137,24 @@ class Reader:
         parent = node.parents[index]
         if parent is not None:
             return parent if parent.op is None else None
-        array = saved(node, index)
+        array = _array(node, index)
         if isinstance(array, np.ndarray) and array.ndim:
             return id(array)
         # Elementwise ops take numbers as well; what is no longer there was an array in all others.
-        return (node, index) if array is None and not cast(Op, node.op).elementwise else None
+        unknown = array is None and not cast(Op, node.op).elementwise and not _left_out(node, index)
+        return (node, index) if unknown else None
 
     def _leaf(self, leaf: Node, name: str, user: Scope | None) -> _Source:
         tensor = None if leaf.sink is None else leaf.sink()
         learned = tensor is None or isinstance(tensor, Parameter)  # what has died was a dead model's
         array = None if tensor is None else tensor.array
         if learned:
-            return _Source(name, leaf.shape, leaf.dtype, array, True, user, leaf)
-        return _Source("input", leaf.shape, leaf.dtype, array, False, leaf.scope, leaf)
+            return _Source(name, leaf.shape, leaf.dtype, array, True, user, user, leaf)
+        return _Source("input", leaf.shape, leaf.dtype, array, False, leaf.scope, user, leaf)
 
     def _constant(self, node: Node, index: int) -> _Source:
         """An input that needs no gradient: it is not on the tape, but the rules may have saved it."""
-        op, name, array = cast(Op, node.op), input_name(node, index), saved(node, index)
+        op, name, array = cast(Op, node.op), input_name(node, index), _array(node, index)
         shape = node.attrs.get(f"{name}_shape")
         if array is not None:
             shape = array.shape
@@ -160,10 +163,11 @@ class Reader:
             shape = (node.shape[0], geom.in_channels, *geom.size)
         dtype = node.dtype if array is None else array.dtype
         if self._member(array, node.scope):
-            return _Source(name, shape, dtype, array, True, node.scope)  # frozen, or a buffer
+            return _Source(name, shape, dtype, array, True, node.scope, node.scope)  # frozen, or a buffer
         if id(array) in self.arrays or (index == 0 and not op.elementwise):
-            return _Source("input", shape, dtype, array, False, None)
-        return _Source("constant" if op.elementwise else name, shape, dtype, array, False, node.scope)
+            return _Source("input", shape, dtype, array, False, None, node.scope)
+        kind = "constant" if op.elementwise else name
+        return _Source(kind, shape, dtype, array, False, node.scope, node.scope)
 
     def _member(self, array: Any, scope: Scope | None) -> str | None:
         """The name of a parameter or buffer in the innermost module here that has it."""
@@ -185,10 +189,20 @@ class Reader:
             self.members[id(module)] = module, found  # the module as well: its id stays its own
         return self.members[id(module)][1]
 
+    def _name(self, source: _Source) -> str:
+        """The user's, or the module's that it is drawn in, or else that of the outermost one that used it."""
+        name = self.arrays.get(id(source.array)) or self._member(source.array, source.home)
+        if name is None and source.learned:
+            outermost = source.user
+            while outermost is not None and outermost.parent is not None:
+                outermost = outermost.parent
+            name = self._member(source.array, outermost)
+        return name or source.name
+
     def _item_of(self, source: _Source) -> Item:
         """The source's item, drawn when it is first asked for."""
         if source.item is None:
-            name = self.arrays.get(id(source.array)) or self._member(source.array, source.home) or source.name
+            name = self._name(source)
             small = "" if source.shape is None else dims(source.shape)
             if source.learned and source.shape and len(source.shape) > 1:
                 small += f" · {math.prod(source.shape):,}"
@@ -331,10 +345,32 @@ def kept(node: Node) -> dict[str, np.ndarray]:
 
 
 def saved(node: Node, index: int) -> Any:
-    """The value of an input, if a rule asked to keep it and it has not been released."""
+    """The value of an input, if a rule asked to keep it and it has not been released; of a run that was
+    watched, any number."""
+    if isinstance(node, WatchedNode) and node.numbers[index] is not None:
+        return node.numbers[index]
     if type(node.saved) is not tuple or node.plan is None or index not in node.plan.save:
         return None
     return node.saved[node.plan.save.index(index)]
+
+
+def _array(node: Node, index: int) -> Any:
+    """The value of an input, if anybody knows: what is saved, or a bias that is frozen."""
+    value = saved(node, index)
+    return _bias(node) if value is None and input_name(node, index) == "b" else value
+
+
+def _bias(node: Node) -> Any:
+    """Of the module that called; None if it has none."""
+    bias = getattr(None if node.scope is None else node.scope.module(), "bias", None)
+    return bias.array if is_tensor(bias) else None
+
+
+def _left_out(node: Node, index: int) -> bool:
+    """Whether an input that nobody knows was none at all: a rule does not need the bias, so no node tells."""
+    if isinstance(node, WatchedNode):
+        return node.shapes[index] is None
+    return input_name(node, index) == "b"
 
 
 def input_name(node: Node, index: int) -> str:

@@ -57,8 +57,8 @@ def thumbnail(result: np.ndarray, most: int = 12, *, clear: bool = False) -> byt
     maps = np.where(np.isfinite(grey), grey, 128).astype(np.uint8)
     zoom = min(8, max(1, 120 // (maps.shape[2] * min(len(maps), 4))))  # pixels stay square and sharp
     maps = maps.repeat(zoom, 2).repeat(max(zoom, 8) if first.ndim == 1 else zoom, 1)
-    columns = min(len(maps), 4)
-    rows, (height, width) = -(-len(maps) // columns), maps.shape[1:]
+    rows, (height, width) = -(-len(maps) // 4), maps.shape[1:]
+    columns = -(-len(maps) // rows)
     tiles = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2), 255, np.uint8)
     for i, each in enumerate(maps):
         y, x = i // columns * (height + 2), i % columns * (width + 2)

@@ -1,11 +1,13 @@
 """What a picture can show on top: memory, gradients, time, activations, and where a NaN was born.
 
-Each overlay is a function of the picture that gives items a note, and a heat between 0 and 1.
+Each overlay is a function of the picture that says something of items, and gives them a heat between 0 and 1.
+What stands for others, as a folded module does, is told of as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,28 +19,51 @@ from .images import thumbnail
 from .picture import Item, Picture
 from .watching import WatchedNode
 
-__all__ = ["OVERLAYS", "lay_over"]
+__all__ = ["OVERLAYS", "lay_over", "overlays"]
+
+Groups = dict[Item, list[Item]]  # what is shown -> what it stands for that has a place on the tape
+Marks = dict[Item, tuple[str, float]]  # -> what to say of it, and its heat
 
 
-def lay_over(picture: Picture, overlay: str, outputs: list[Any]) -> None:
-    """Mark the items of a picture.
+def overlays(chosen: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The overlays that are asked for.
 
     Raises:
         ArgumentError: there is no such overlay.
-        GraphError: the overlay needs what this tape does not have.
     """
-    if overlay not in OVERLAYS:
-        raise ArgumentError(f"graph: overlay is {overlay!r}; it can be {', '.join(map(repr, OVERLAYS))}")
-    items = [item for item in picture.page.items() if item.node is not None and item.kind != "output"]
-    OVERLAYS[overlay](items, outputs)
+    names = () if chosen is None else (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    for name in names:
+        if name not in OVERLAYS:
+            raise ArgumentError(f"graph: overlay is {name!r}; it can be {', '.join(map(repr, OVERLAYS))}")
+    return names
 
 
-def _heat(amounts: dict[Item, float], text: Callable[[float], str]) -> None:
-    """A note and a colour for each: the largest is hottest."""
+def lay_over(picture: Picture, chosen: Iterable[str], outputs: list[Any]) -> None:
+    """Mark the items of a picture: with a line of each overlay, and in the colours of the first.
+
+    Raises:
+        GraphError: an overlay needs what this tape does not have.
+    """
+    groups = {
+        item: [each for each in item.all() if each.node is not None]
+        for item in picture.page.items()
+        if item.kind != "output"
+    }
+    for at, overlay in enumerate(chosen):
+        for item, (text, heat) in OVERLAYS[overlay](groups, outputs).items():
+            item.note = "\n".join(filter(None, (item.note, text)))
+            if not at:
+                item.heat = heat
+
+
+def _ops(group: list[Item]) -> list[Item]:
+    return [item for item in group if item.kind == "op"]
+
+
+def _share(amounts: dict[Item, float], text: Callable[[Item], str]) -> Marks:
+    """The largest is hottest."""
     most = max(amounts.values(), default=0.0)
-    for item, amount in amounts.items():
-        item.note = text(amount)
-        item.heat = amount / most if most > 0 and np.isfinite(amount) else float(amount > 0)
+    return {item: (text(item), amount / most if most else 0.0) for item, amount in amounts.items()}
 
 
 def size(count: float) -> str:
@@ -65,78 +90,106 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} µs"
 
 
-def _memory(items: list[Item], outputs: list[Any]) -> None:
-    """What each op keeps for backward; an array that several keep counts where it is first kept."""
+def _memory(groups: Groups, outputs: list[Any]) -> Marks:
+    """What is kept for backward; an array that several ops keep counts where it is first kept."""
     counted: set[int] = set()
     amounts: dict[Item, float] = {}
-    for item in items:
-        if item.kind != "op":
-            continue
-        amounts[item] = 0.0
-        for array in kept(item.node).values():
-            base = array if array.base is None else array.base
-            if id(base) not in counted:
-                counted.add(id(base))
-                amounts[item] += array.nbytes
-    _heat(amounts, lambda n: f"keeps {size(n)}" if n else "keeps nothing more")
+    for item, group in groups.items():
+        for each in _ops(group):
+            amounts.setdefault(item, 0.0)
+            for array in kept(each.node).values():
+                base = array if array.base is None else array.base
+                if id(base) not in counted:
+                    counted.add(id(base))
+                    amounts[item] += array.nbytes
+    return _share(amounts, lambda item: f"keeps {size(amounts[item]) if amounts[item] else 'nothing more'}")
 
 
-def _gradients(items: list[Item], outputs: list[Any]) -> None:
-    """The 2-norm of d(outputs)/d(result), for every op and every leaf; no .grad is touched."""
-    found = engine.gradients_at(outputs, {item.node for item in items})
-    amounts = {item: float(np.linalg.norm(found[item.node])) for item in items if item.node in found}
-    _heat(amounts, lambda n: f"|g| {n:.3g}")
+def _gradients(groups: Groups, outputs: list[Any]) -> Marks:
+    """The 2-norm of d(output)/d(result), for every op and every leaf; no .grad is touched.
+
+    Gradients vanish by powers of ten, so the heat is logarithmic: four of them from hot to cold.
+    """
+    if any(tensor.shape for tensor in outputs):
+        shapes = ", ".join(str(tensor.shape) for tensor in outputs if tensor.shape)
+        raise GraphError(
+            f"graph: overlay='gradients' needs one number that they are of, and this is of shape {shapes}; "
+            "draw the loss, or output.sum()"
+        )
+    found = engine.gradients_at(outputs, {item.node for group in groups.values() for item in group})
+    norms: dict[Item, float] = {}
+    for item, group in groups.items():
+        known = [each for each in group if each.node in found]
+        last = max(_ops(known), key=lambda each: each.node.seq, default=None)  # whose result goes on
+        parts = [float(np.linalg.norm(found[each.node])) for each in ([last] if last else known)]
+        if parts:
+            norms[item] = math.hypot(*parts)
+    most = max((norm for norm in norms.values() if math.isfinite(norm)), default=0.0)
+
+    def heat(norm: float) -> float:
+        if not math.isfinite(norm):
+            return 1.0
+        return max(0.0, 1 + math.log10(norm / most) / 4) if norm and most else 0.0
+
+    return {item: (f"|g| {norm:.3g}", heat(norm)) for item, norm in norms.items()}
 
 
-def _watched(items: list[Item], overlay: str) -> dict[Item, WatchedNode]:
-    found = {item: item.node for item in items if item.kind == "op" and isinstance(item.node, WatchedNode)}
-    if not found:
+def _watched(groups: Groups, overlay: str) -> dict[Item, list[WatchedNode]]:
+    found = {
+        item: [each.node for each in _ops(group) if isinstance(each.node, WatchedNode)]
+        for item, group in groups.items()
+    }
+    if not any(found.values()):
         raise GraphError(
             f"graph: overlay={overlay!r} needs a run that was watched; use "
             f"model.graph(x, overlay={overlay!r}), or compute inside of `with graph.watched():`"
         )
-    return found
+    return {item: nodes for item, nodes in found.items() if nodes}
 
 
-def _time(items: list[Item], outputs: list[Any]) -> None:
+def _time(groups: Groups, outputs: list[Any]) -> Marks:
     """Measured: forward, and backward if it has run."""
-    nodes = _watched(items, "time")
-    texts = {}
-    for item, node in nodes.items():
-        texts[item] = duration(node.seconds)
-        if node.rule_seconds:
-            texts[item] += f", backward {duration(node.rule_seconds)}"
-    _heat({item: node.seconds + node.rule_seconds for item, node in nodes.items()}, lambda s: "")
-    for item, text in texts.items():
-        item.note = text
+    nodes = _watched(groups, "time")
+    there = {item: sum(node.seconds for node in many) for item, many in nodes.items()}
+    back = {item: sum(node.rule_seconds for node in many) for item, many in nodes.items()}
+
+    def text(item: Item) -> str:
+        return duration(there[item]) + (f", backward {duration(back[item])}" if back[item] else "")
+
+    return _share({item: there[item] + back[item] for item in nodes}, text)
 
 
-def _activations(items: list[Item], outputs: list[Any]) -> None:
+def _activations(groups: Groups, outputs: list[Any]) -> Marks:
     """A small picture of the first example's result, and its range."""
-    for item, node in _watched(items, "activations").items():
-        result = np.atleast_1d(node.result)
+    marks: Marks = {}
+    for item, nodes in _watched(groups, "activations").items():
+        result = np.atleast_1d(max(nodes, key=lambda node: node.seq).result)
         if result.dtype.kind == "f" and result.size:
             if result[:1].size >= 4:
                 item.image = thumbnail(result)
-            item.note = f"{result.min():.3g} to {result.max():.3g}"
+            marks[item] = f"{result.min():.3g} to {result.max():.3g}", 0.0
+    return marks
 
 
-def _nan(items: list[Item], outputs: list[Any]) -> None:
+def _nan(groups: Groups, outputs: list[Any]) -> Marks:
     """Where NaN or Inf are: in results that were watched, in what is kept, in parameters."""
-    for item in items:
-        arrays = list(kept(item.node).values()) if item.node.op is not None else []
-        if isinstance(item.node, WatchedNode):
-            arrays = [item.node.result]
-        tensor = item.node.sink() if item.node.op is None and item.node.sink is not None else None
-        if tensor is not None:
-            arrays.append(tensor.array)
-        bad = sum(int(np.count_nonzero(~np.isfinite(a))) for a in arrays if a.dtype.kind == "f")
-        if bad:
-            item.heat, item.note = 1.0, f"{bad:,} NaN or Inf"
+    marks: Marks = {}
+    for item, group in groups.items():
+        arrays: list[np.ndarray] = []
+        for node in (each.node for each in group):
+            if isinstance(node, WatchedNode):
+                arrays.append(node.result)
+            elif node.op is not None:
+                arrays += kept(node).values()
+            elif node.sink is not None and (tensor := node.sink()) is not None:
+                arrays.append(tensor.array)
+        if bad := sum(int(np.count_nonzero(~np.isfinite(a))) for a in arrays if a.dtype.kind == "f"):
+            marks[item] = f"{bad:,} NaN or Inf", 1.0
+    return marks
 
 
-#: Overlay -> how it marks the items.
-OVERLAYS: dict[str, Callable[[list[Item], list[Any]], None]] = {
+#: Overlay -> what it says of the items.
+OVERLAYS: dict[str, Callable[[Groups, list[Any]], Marks]] = {
     "activations": _activations,
     "gradients": _gradients,
     "memory": _memory,

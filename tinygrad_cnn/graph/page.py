@@ -76,6 +76,8 @@ def data(picture: Picture, direction: str = "TB", depth: int | None = None) -> d
     boxes = {box: at - 1 for at, box in enumerate(found)}  # the page is -1
     ids = {item: at for at, item in enumerate(picture.page.items())}
     gradients = _gradients(list(ids))
+    forward = any(arrow.kind == "data" for arrow in picture.arrows)
+    back = picture.backward() if forward else set()  # .grad is no parameter, unless there is nothing else
     return {
         "title": picture.title,
         "direction": direction,
@@ -83,7 +85,8 @@ def data(picture: Picture, direction: str = "TB", depth: int | None = None) -> d
         "boxes": [
             {
                 "id": boxes[box], "parent": boxes[box.parent], "title": box.title, "path": box.path,
-                "level": box.level, "parameters": parameters(box),
+                "level": box.level,
+                "parameters": parameters(item for item in box.items() if item not in back),
             }
             for box in found[1:]
             if box.parent is not None
@@ -104,7 +107,7 @@ def data(picture: Picture, direction: str = "TB", depth: int | None = None) -> d
 def _item(item: Item, gradients: dict[Node, np.ndarray]) -> dict[str, Any]:
     known: dict[str, Any] = {
         "kind": item.kind, "title": item.title, "small": item.small, "family": item.family,
-        "story": item.story, "note": item.note, "heat": item.heat,
+        "story": item.story, "note": item.note.replace("\n", " · "), "heat": item.heat,
         "shape": None if item.shape is None else dims(item.shape), "images": [], "numbers": [],
     }  # fmt: skip
     if item.image is not None:

@@ -19,7 +19,8 @@ class Item:
     """One thing to see.
 
     Attributes:
-        kind: "op", "parameter", "data", "output", "module" (a folded box) or "rule" (a step of backward).
+        kind: "op", "parameter", "data", "output", "rule" (a step of backward), "module" (a folded box) or
+            "rules" (its way back).
         title: the name, in one line.
         small: what stands under it, in small print.
         story: what to know beyond that, line by line; shown on hover.
@@ -27,10 +28,11 @@ class Item:
         family: which file of ops/ the op comes from; its colour.  Of a folded module all, with blanks.
         node: the place on the tape; None for what is not on it.
         shape: of the array; None where nobody knows it.
-        note: what an overlay says about it.
+        note: what overlays say about it, line by line.
         heat: from 0 to 1, how much of it there is; None without an overlay.
         image: a small picture of the result (PNG), or None.
-        beside: the op on the same page whose rule it is.
+        beside: the op, or the module, on the same page that it is the way back of.
+        hides: the items that it stands for, beside itself.
     """
 
     kind: str
@@ -45,6 +47,20 @@ class Item:
     heat: float | None = None
     image: bytes | None = None
     beside: Item | None = field(default=None, repr=False)
+    hides: list[Item] = field(default_factory=list, repr=False)
+
+    @property
+    def folded(self) -> bool:
+        """Whether it is a whole module, or the way back through one."""
+        return self.kind in ("module", "rules")
+
+    def all(self) -> Iterator[Item]:
+        """It, and everything that it stands for."""
+        stack = [self]
+        while stack:
+            item = stack.pop()
+            yield item
+            stack += reversed(item.hides)
 
 
 @dataclass(eq=False)
@@ -132,6 +148,10 @@ class Picture:
         for arrow in self.arrows:
             found[arrow.head].append(arrow)
         return found
+
+    def backward(self) -> set[Item]:
+        """What happens on the way back."""
+        return {arrow.head for arrow in self.arrows if arrow.kind == "gradient"}
 
 
 def dims(shape: tuple[int, ...]) -> str:

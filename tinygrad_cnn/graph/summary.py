@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +17,13 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError
 from ..nn import Module
-from ..nn.parameter import UninitializedBuffer
 from ..op import get_default_dtype
 from ..random import default_generator, seeded
 from ..tape import enable_grad
 from ..tensor import Tensor
 from .layers import Run, SummaryRow
 from .overlays import size
-from .watching import watched
+from .watching import as_it_was, watched
 
 __all__ = ["Summary", "summary"]
 
@@ -190,7 +188,7 @@ def summary(
     if unknown := [name for name in names if name not in _COLUMNS]:
         raise ArgumentError(f"summary: there is no column {unknown[0]!r}; there are {', '.join(_COLUMNS)}")
     best: list[SummaryRow] = []
-    with _as_it_was(model), seeded(0), enable_grad(), watched():
+    with as_it_was(model), seeded(0), enable_grad(), watched():
         args, kwargs = _inputs(model, input_size, input, dtype)
         for _ in range(4 if time else 1):
             run = Run(model, time)
@@ -233,29 +231,6 @@ def _inputs(model: Module, sizes: Any, given: Any, dtype: Any) -> tuple[tuple[An
         )
         tensors.append(Tensor(values.astype(dtype)))
     return tuple(tensors), {}
-
-
-@contextmanager
-def _as_it_was(model: Module) -> Iterator[None]:
-    """Modes and buffers are put back, and nobody can tell that they were written."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module, name, buffer, buffer.array, buffer.array.copy(), list(buffer.writes))
-        for module in model.modules()
-        for name, buffer in module._own_buffers()
-        if not isinstance(buffer, UninitializedBuffer)
-    ]
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            if module.training is not mode:
-                module.training = mode
-        for module, name, buffer, array, values, writes in buffers:
-            array[...] = values
-            buffer.array, buffer.writes[:] = array, writes
-            if getattr(module, name) is not buffer:
-                setattr(module, name, buffer)
 
 
 # --- text --------------------------------------------------------------------------------------------------

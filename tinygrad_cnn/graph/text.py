@@ -57,14 +57,14 @@ class _Writer:
         return [(part, at == len(shown) - 1) for at, part in enumerate(shown)]
 
     def _line(self, item: Item, tree: str) -> None:
-        small = item.small if item.kind in ("op", "rule", "module") else ""
+        small = item.small if item.kind in ("op", "rule") or item.folded else ""
         label = " ".join(part for part in (item.title, small) if part)
         result = "" if item.shape is None else dims(item.shape)
         arrows = [a for a in self.into[item] if a.kind != "kept"]
         from_before = [a.tail for a in arrows if a.tail.kind != "parameter"] == [self.latest]
         names = [self._source(a) for a in arrows if not (from_before and a.tail is self.latest)]
         inputs = "from " + ", ".join(names) if names else ""
-        note = f"[{item.note}]" if item.note else ""
+        note = f"[{' · '.join(item.note.splitlines())}]" if item.note else ""
         row = (str(self.numbers[item]), tree + label, result, "  ".join(filter(None, (inputs, note))))
         self.rows.append(row)
         self.latest = item

@@ -17,7 +17,7 @@ import numpy as np
 from ..engine import grad, gradients_at
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
 from ..geometry import _ints
-from ..graph.summary import _as_it_was
+from ..graph.watching import as_it_was
 from ..nn import Module
 from ..nn import functional as F
 from ..nn.conv import _ConvNd
@@ -260,7 +260,7 @@ def _explained(name: str, model: Module, x: Any, target: Target) -> Iterator[tup
 @contextmanager
 def _at_rest(model: Module) -> Iterator[None]:
     """As in evaluation, and as it was afterwards."""
-    with _as_it_was(model):
+    with as_it_was(model):
         model.eval()
         yield
 
