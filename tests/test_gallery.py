@@ -32,7 +32,9 @@ def test_all_are_small_and_on_the_page():
     assert sorted(files) == sorted(f"{name}.svg" for name in make_gallery.PICTURES)
     page = PAGE.read_text(encoding="utf-8")
     assert all(f"figures/gallery/{name}" in page for name in files)
-    assert sum(path.stat().st_size for path in make_gallery.HERE.iterdir()) < 600_000
+    assert sum(path.stat().st_size for path in make_gallery.HERE.iterdir()) < 700_000
+    assert max(path.stat().st_size for path in make_gallery.HERE.iterdir()) < 100_000
+    assert "figures/gallery/heat.webp" in page
 
 
 def test_pictures_of_others_are_on_their_page():

@@ -197,7 +197,7 @@ class _Writer:
                 # its box with boxes would push edge labels aside (Graphviz takes that box for an obstacle).
                 yield f'{start} graph [style=invis label="" margin=0] {self._level(part)} }}\n'
             else:
-                narrow = all(isinstance(p, Item) and p.kind != "parameter" for p in part.content)
+                narrow = all(isinstance(p, Item) and self._plain(p) for p in part.content)
                 room = " " * (2 * len(part.title) if narrow else 0)  # for the arrow into the middle
                 label = f"label={_quote(part.title + room)} tooltip={_quote(part.path or part.title)}"
                 colours = f'fillcolor="{_BOXES[part.level % 2]}" color="#c3cad3"'
@@ -205,6 +205,10 @@ class _Writer:
                 yield f'{start}\n{indent}  graph [{label} style="{style}" {colours} margin=9]\n'
                 inner = list(self._visible(part))
                 stack.append((iter(inner), any(isinstance(p, Box) for p in inner)))
+
+    def _plain(self, item: Item) -> bool:
+        """Whether data alone goes into it, from above."""
+        return item.kind != "parameter" and all(a.tail.kind != "parameter" for a in self.into[item])
 
     def _visible(self, box: Box) -> Iterator[Item | Box]:
         """What is written where it stands: not what is beside an op; an op that is alone, not its box."""

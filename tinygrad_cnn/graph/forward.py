@@ -347,7 +347,7 @@ def kept(node: Node) -> dict[str, np.ndarray]:
 def saved(node: Node, index: int) -> Any:
     """The value of an input, if a rule asked to keep it and it has not been released; of a run that was
     watched, any number."""
-    if isinstance(node, WatchedNode) and node.numbers[index] is not None:
+    if isinstance(node, WatchedNode) and index < len(node.numbers) and node.numbers[index] is not None:
         return node.numbers[index]
     if type(node.saved) is not tuple or node.plan is None or index not in node.plan.save:
         return None
