@@ -399,7 +399,12 @@ def test_piecewise_linear_functions(seed, pieces, n):
 
 @pytest.mark.parametrize(
     ("function", "at"),
-    [(tg.round, 0.5), (tg.sign, 0.0), (tg.floor, 2.0), (lambda input: (input > 0.5).double() * 3 + input, 0.5)],
+    [
+        (tg.round, 0.5),
+        (tg.sign, 0.0),
+        (tg.floor, 2.0),
+        (lambda input: (input > 0.5).double() * 3 + input, 0.5),
+    ],
 )
 def test_a_jump_is_called_a_jump(function, at):
     text = said(function, [np.array([0.2, at])])

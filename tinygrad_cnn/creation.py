@@ -16,6 +16,7 @@ from .op import can_cast as _can_cast
 from .op import get_default_dtype, join, promote, result_dtype
 from .ops import elementwise, shape
 from .random import Generator, numpy_generator
+from .switches import check_format
 from .tensor import Tensor, _axis, _dtype, _floating, _gap, _mask, _number, _operand, _tensor
 from .tensor.drawing import normal as _normal
 from .tensor.drawing import uniform as _uniform
@@ -168,28 +169,55 @@ def full(
 
 
 def zeros_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """All 0, of the shape and dtype of `input`."""
+    check_format("zeros_like", memory_format)
     return _like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """All 1, of the shape and dtype of `input`."""
+    check_format("ones_like", memory_format)
     return _like("ones_like", input, 1, dtype, device, requires_grad)
 
 
 def empty_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Memory to be filled, of the shape and dtype of `input`; zeros."""
+    check_format("empty_like", memory_format)
     return _like("empty_like", input, 0, dtype, device, requires_grad)
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """All `fill_value`, of the shape and dtype of `input`."""
+    check_format("full_like", memory_format)
     return _like("full_like", input, fill_value, dtype, device, requires_grad)
 
 
@@ -323,8 +351,10 @@ def rand_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Uniform in [0, 1), of the shape and dtype of `input`."""
+    check_format("rand_like", memory_format)
     kind = _drawn("rand_like", dtype or _tensor("rand_like", input).dtype, device)
     return Tensor(_uniform(generator, input.shape, kind)).requires_grad_(requires_grad)
 
@@ -336,8 +366,10 @@ def randn_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Standard normal, of the shape and dtype of `input`."""
+    check_format("randn_like", memory_format)
     kind = _drawn("randn_like", dtype or _tensor("randn_like", input).dtype, device)
     return Tensor(_normal(generator, input.shape, kind)).requires_grad_(requires_grad)
 
@@ -368,8 +400,10 @@ def randint_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Integers from low (or 0) up to but without high, of the shape and dtype of `input`."""
+    check_format("randint_like", memory_format)
     if high is None:
         low, high = 0, low
     out = zeros_like(input, dtype=dtype, device=device)

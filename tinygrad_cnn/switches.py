@@ -11,8 +11,14 @@ from .errors import ArgumentError
 
 __all__ = [
     "are_deterministic_algorithms_enabled",
+    "channels_last",
+    "channels_last_3d",
+    "check_format",
     "compile",
+    "contiguous_format",
     "get_float32_matmul_precision",
+    "memory_format",
+    "preserve_format",
     "set_float32_matmul_precision",
     "use_deterministic_algorithms",
 ]
@@ -39,6 +45,30 @@ def compile(
     if not callable(model):
         raise ArgumentError(f"compile: {model!r:.40} cannot be called; pass a module or a function")
     return model
+
+
+class memory_format:
+    """An order in memory that a program asks for.  The kernels choose theirs, so nothing is moved."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"tinygrad_cnn.{self._name}"
+
+
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+
+
+def check_format(name: str, wanted: Any) -> None:
+    """Refuse what is no order in memory; None is none in particular."""
+    if wanted is not None and not isinstance(wanted, memory_format):
+        raise ArgumentError(
+            f"{name}: memory_format is {wanted!r:.40}; use one such as channels_last, or none"
+        )
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

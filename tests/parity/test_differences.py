@@ -72,15 +72,30 @@ def one_device() -> None:
 
 @differs(
     "Dtypes and shapes",
-    here="`tg.float32` is NumPy's dtype, a shape is a tuple",
-    there="`torch.dtype`, `torch.Size`",
+    here="`tg.float32` is NumPy's dtype, a shape is a tuple: `x.is_floating_point()`, `x.numel()`",
+    there="`torch.dtype`, `torch.Size`, with `dtype.is_floating_point`, `shape.numel()`",
     why="one vocabulary with NumPy",
 )
 def numpys_dtypes() -> None:
     assert tg.float32 == np.float32 and tg.zeros(2).dtype == np.float32
     assert type(tg.zeros(2, 3).shape) is tuple and type(torch.zeros(2, 3).shape) is torch.Size
+    assert not hasattr(tg.float32, "is_floating_point") and torch.float32.is_floating_point
+    assert not hasattr(tg.zeros(2, 3).shape, "numel") and torch.zeros(2, 3).shape.numel() == 6
     assert repr(tg.zeros(1, dtype=tg.float64)) == "tensor([0.], dtype=float64)"
     assert repr(torch.zeros(1, dtype=torch.float64)) == "tensor([0.], dtype=torch.float64)"
+
+
+@differs(
+    "Orders in memory",
+    here="`memory_format=` is accepted, and changes nothing; `contiguous()` is row-major order",
+    there="moved",
+    why="each kernel chooses the order of its result, and the next keeps it",
+)
+def nothing_is_moved() -> None:
+    for t in (tg, torch):
+        x = t.zeros(1, 4, 3, 3)
+        moved = x.contiguous(memory_format=t.channels_last)
+        assert moved.stride() == ((36, 9, 3, 1) if t is tg else (36, 1, 12, 4))
 
 
 @differs(
@@ -301,6 +316,22 @@ def integers_fit() -> None:
         for call, wrapped in calls:
             with pytest.raises(ArgumentError, match="does not fit into") if t is tg else nullcontext():
                 assert call().tolist() == wrapped
+
+
+@differs(
+    "A number before a tensor",
+    here="`x.add_(y, alpha=2)`, `x.addcmul_(y, z, value=2)`",
+    there="also `x.add_(2, y)`, `x.addcmul_(2, y, z)`, with a warning",
+    why="deprecated",
+)
+def factors_have_names() -> None:
+    for t in (tg, torch):
+        x, y = t.ones(1), t.ones(1)
+        with warnings.catch_warnings(action="ignore"):
+            for call in (lambda x=x, y=y: x.add_(2, y), lambda x=x, y=y: x.addcmul_(2, y, y)):
+                with pytest.raises(TypeError) if t is tg else nullcontext():
+                    call()
+        assert x.add_(y, alpha=2).addcmul_(y, y, value=2).item() == (5 if t is tg else 9)
 
 
 @differs(

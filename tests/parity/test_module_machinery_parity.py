@@ -1179,6 +1179,15 @@ def test_weight_norm(dim: Any, old: bool) -> None:
 
 
 @scene
+def in_parallel_on_one_device(t: Any) -> Any:
+    model = t.nn.DataParallel(filled(t.nn.Conv2d(1, 2, 2)), device_ids=None)
+    bare = model.module if isinstance(model, t.nn.DataParallel) else model
+    rows = [looks(model, numbers(t, 1, 1, 3, 3)), list(bare.state_dict())]
+    bare.load_state_dict({k.removeprefix("module."): v for k, v in model.state_dict().items()})
+    return [*rows, model(input=numbers(t, 1, 1, 3, 3))]
+
+
+@scene
 def old_weight_norms_load(t: Any) -> Any:
     layer = t.nn.utils.parametrizations.weight_norm(linear(t, 2, 3))
     layer.load_state_dict({"weight_g": numbers(t, 3, 1), "weight_v": numbers(t, 3, 2), "bias": numbers(t, 3)})
@@ -1362,7 +1371,8 @@ def test_refused_by_both(name: str) -> None:
 
 COVERED = {
     "nn": {
-        *LAZY, "Buffer", "ParameterDict", "ParameterList", "UninitializedBuffer", "UninitializedParameter",
+        *LAZY, "Buffer", "DataParallel", "ParameterDict", "ParameterList", "UninitializedBuffer",
+        "UninitializedParameter",
     },
     "nn.init": {"dirac_", "eye_", "sparse_"},
     "nn.utils": {

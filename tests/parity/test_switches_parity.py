@@ -22,14 +22,16 @@ from tinygrad_cnn.errors import ArgumentError, DtypeError, GraphError  # noqa: E
 COVERED = {
     "": [
         "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
-        "LongTensor", "ShortTensor", "amp", "are_deterministic_algorithms_enabled", "autocast", "compile",
+        "LongTensor", "ShortTensor", "amp", "are_deterministic_algorithms_enabled", "autocast",
+        "channels_last", "channels_last_3d", "compile", "contiguous_format", "memory_format",
+        "preserve_format",
         "get_default_dtype", "get_float32_matmul_precision", "heaviside", "is_nonzero", "random",
         "return_types", "set_default_dtype", "set_float32_matmul_precision", "set_printoptions",
         "use_deterministic_algorithms", "version",
     ],
     "Tensor": [
         "eq_", "ge_", "get_device", "greater_", "greater_equal_", "gt_", "heaviside", "heaviside_",
-        "is_nonzero", "le_", "less_", "less_equal_", "lt_", "ne_", "not_equal_", "output_nr",
+        "is_nonzero", "is_sparse", "le_", "less_", "less_equal_", "lt_", "ne_", "not_equal_", "output_nr",
         "register_post_accumulate_grad_hook",
     ],
 }  # fmt: skip
@@ -656,3 +658,23 @@ def test_random_numbers_on_the_side() -> None:
         t.random.set_rng_state(state)
         assert t.rand(2).tolist() == a
         assert isinstance(t.seed(), int) and isinstance(t.random.seed(), int)
+
+
+def test_orders_in_memory_are_asked_for_in_vain() -> None:
+    for t in BOTH:
+        x, last = t.arange(16.0).reshape(1, 4, 2, 2), t.channels_last
+        layer = t.nn.Conv2d(4, 2, 1).to(memory_format=last)
+        for y in (
+            x.to(memory_format=last), x.to(t.float32, memory_format=last), x.contiguous(memory_format=last),
+            x.clone(memory_format=last), x.contiguous(), x.contiguous(memory_format=t.contiguous_format),
+        ):  # fmt: skip
+            assert (y == x).all() and layer(y).shape == (1, 2, 2, 2)
+        for like in (t.zeros_like, t.ones_like, t.empty_like, t.rand_like, t.randn_like):
+            assert like(x, memory_format=t.preserve_format).shape == x.shape
+        assert t.full_like(x, 2.0, memory_format=last).mean() == 2
+        assert t.randint_like(x, 3, memory_format=last).max() < 3
+        assert isinstance(last, t.memory_format) and repr(last).endswith(".channels_last")
+        assert not x.is_sparse
+        for call in (x.to, x.clone, x.contiguous, layer.to):
+            with pytest.raises((ArgumentError, TypeError)):
+                call(memory_format="channels_last")

@@ -11,7 +11,7 @@ from ..errors import ArgumentError
 from ..tensor import Parameter, Tensor
 from .module import Module, _checked
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+__all__ = ["DataParallel", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
 class _Parts(Module):
@@ -184,6 +184,22 @@ class Sequential(_Numbered):
         if index(times) < 1:
             raise ArgumentError(f"Sequential: {times} times its modules are none; repeat it at least once")
         return index(times)
+
+
+class DataParallel(Module):
+    """The module itself, on the one device there is; paths of its parameters begin with "module."
+
+    >>> import tinygrad_cnn as tg
+    >>> list(DataParallel(tg.nn.Linear(1, 1)).state_dict())
+    ['module.weight', 'module.bias']
+    """
+
+    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0):
+        super().__init__()
+        self.module = _checked("DataParallel", module)
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        return self.module(*inputs, **kwargs)
 
 
 class _Keyed(_Parts, MutableMapping[str, Any]):

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, Error
+from ..switches import check_format
 from ..tape import Scope, enable_grad, state
 from ..tensor import Parameter, Tensor, _tensor
 from .held import Held
@@ -346,9 +347,11 @@ class Module(Stateful):
                 parameter.grad = Tensor(np.zeros_like(parameter.array))
 
     def to(
-        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False,
+        memory_format: Any = None,
     ) -> Self:  # fmt: skip
         """Convert floating parameters and buffers: `model.to(tg.float64)`; "cpu" is the only device."""
+        check_format("to", memory_format)
         args = args if device is None else (*args, device)
 
         def convert(tensor: Tensor) -> Tensor:

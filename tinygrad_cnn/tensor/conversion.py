@@ -12,6 +12,7 @@ from ..devices import device as Device
 from ..errors import DtypeError, GraphError, ShapeError
 from ..op import is_tensor, wrap
 from ..ops import elementwise
+from ..switches import check_format
 from ..tape import state
 from .arguments import _dtype, _tensor
 from .kinds import kind_of, name_of
@@ -44,6 +45,7 @@ class Conversion:
         device: Any = None,
         non_blocking: bool = False,
         copy: bool = False,
+        memory_format: Any = None,
     ) -> Tensor:
         """Another dtype, `x.to(tg.float64)`, or that of another tensor, `x.to(other)`.
 
@@ -59,6 +61,8 @@ class Conversion:
             else:
                 dtype = wanted
         check_device("to", device)
+        if memory_format is not None:
+            check_format("to", memory_format)
         if dtype is None or dtype is self.dtype or (dtype := _dtype("to", dtype)) == self.dtype:
             return self.clone() if copy or flags[1:] == [True] else self
         return elementwise.to(self if dtype.kind == "f" else self.detach(), dtype=dtype)

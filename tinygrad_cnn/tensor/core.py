@@ -16,6 +16,7 @@ from .. import engine
 from ..errors import DtypeError, GraphError, ShapeError
 from ..op import bind
 from ..ops import shape
+from ..switches import check_format, contiguous_format
 from ..tape import Handle, Leaf, Node
 from .arguments import _axis, _floats, _given, _tensor
 from .arithmetic import Arithmetic
@@ -104,6 +105,11 @@ class Tensor(
     def itemsize(self) -> int:
         """Bytes of one element."""
         return self.array.itemsize
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether only some elements are stored: never."""
+        return False
 
     @property
     def nbytes(self) -> int:
@@ -203,12 +209,17 @@ class Tensor(
         if self.node is not None:
             self.node.shape, self.node.dtype = self.shape, self.dtype
 
-    def clone(self) -> Tensor:
+    def clone(self, *, memory_format: Any = None) -> Tensor:
         """A copy; gradients flow through it."""
+        if memory_format is not None:
+            check_format("clone", memory_format)
         return shape.clone(_tensor("clone", self))
 
-    def contiguous(self) -> Tensor:
+    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
         """The tensor itself if its memory is in row-major order, else a copy that is."""
+        if memory_format is not contiguous_format:
+            check_format("contiguous", memory_format)
+            return self
         return self if self.array.flags.c_contiguous else shape.clone(self)
 
     def is_contiguous(self) -> bool:
