@@ -395,9 +395,10 @@ def _few_colours(frames: list[Image.Image]) -> list[Image.Image]:
     sample = Image.new("RGB", (width, 3 * height))
     for k, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
         sample.paste(frame, (0, k * height))
-    counted = sorted(sample.getcolors(sample.width * sample.height), reverse=True)[:256]  # white stays white
+    counted: Any = sample.getcolors(sample.width * sample.height)
+    commonest = sorted(counted, reverse=True)[:256]  # white stays white
     palette = Image.new("P", (1, 1))
-    palette.putpalette(bytes(channel for _, colour in counted for channel in colour))
+    palette.putpalette(bytes(channel for _, colour in commonest for channel in colour))
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
