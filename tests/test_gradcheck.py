@@ -631,3 +631,60 @@ def test_the_best_slope_and_its_error(f, x, slope):
         found, error = near.slope(np.ones(1), np.ones(1))
     assert abs(found / near.scale[0] - slope) <= max(2 * error / near.scale[0], 1e-7 * abs(slope))
     assert error / near.scale[0] < 1e-4 * abs(slope)
+
+
+# --- faults that hide --------------------------------------------------------------------------------------
+
+
+def wrong_if(condition):
+    """x * x, whose gradient is half as large again where the condition of (g, x) holds."""
+
+    class Square(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * x * (3 if condition(g.array, x.array) else 2)
+
+    return Square.apply
+
+
+HIDDEN = {
+    "a gradient in columns": lambda g, x: g.flags.f_contiguous and not g.flags.c_contiguous,
+    "a gradient that nobody may write to": lambda g, x: not g.flags.writeable,
+    "an input that lies backwards": lambda g, x: min(x.strides) < 0,
+    "a gradient with a 0": lambda g, x: (g == 0).any() and not (g == 0).all(),
+    "a large gradient": lambda g, x: np.abs(g).max() > 3,
+    "a small gradient": lambda g, x: 0 < np.abs(g[g != 0]).min(initial=1) < 0.4,
+    "float32": lambda g, x: x.dtype == np.float32,
+}
+
+
+@pytest.mark.parametrize("where", HIDDEN)
+def test_a_fault_is_found_that_is_there_only_for(where):
+    x = np.linspace(0.5, 2, 12).reshape(3, 4).astype(np.float32 if where == "float32" else np.float64)
+    assert gradcheck(wrong_if(lambda g, x: False), [x])
+    assert gradcheck(wrong_if(HIDDEN[where]), [x], raise_exception=False) is False
+
+
+def test_a_result_that_is_wrong_in_float32_only():
+    def careless(x):
+        return x * x if x.dtype == tg.float64 else x * x * 1.01
+
+    assert "another result in float32 than in float64" in said(careless, [X.astype(np.float32)])
+
+
+def test_a_backward_that_writes_to_what_comes_in_fails_where_nobody_may():
+    def backward(ctx, g):
+        g.array[...] = g.array  # the same numbers
+        return g * 2
+
+    class Doubled(autograd.Function):
+        forward = staticmethod(lambda ctx, x: x * 2)
+
+    Doubled.backward = staticmethod(backward)
+    assert "nobody may write to an incoming gradient: assignment destination" in said(Doubled.apply, [X])

@@ -15,6 +15,12 @@ from .subject import Arrays, Subject
 
 __all__ = ["behaviour"]
 
+LAID = {
+    "stepped": "where arrays have gaps in memory",
+    "F": "where arrays lie column by column",
+    "reversed": "where arrays lie backwards, and nobody may write to an incoming gradient",
+}
+
 
 def behaviour(
     subject: Subject, cotangents: Arrays, nondet_tol: float = 0.0, undefined: bool = True, dtypes: bool = True
@@ -37,13 +43,15 @@ def behaviour(
     alone: list[Any] = [[c if i == at else None for i, c in enumerate(cotangents)] for at in range(count)]
     filled = [[c if c is not None else z for c, z in zip(some, zeros, strict=True)] for some in alone]
     partly = [*alone, *filled] if count > 1 else []
-    outs, pulled = _and_gone(subject, [cotangents, cotangents, *([zeros, *partly] if undefined else [])])
+    parts = [[_part(c, side, 2.0**power) for c in cotangents] for side, power in ((0, 10), (1, -10))]
+    rows = [cotangents, cotangents, *parts, *([zeros, *partly] if undefined else [])]
+    outs, (first, again, large, small, *rest) = _and_gone(subject, rows)
 
     written = [subject.names[i] for i in subject.wanted] + ["the incoming gradient"] * count
     for name, now, before in zip(written, [*arrays, *cotangents], kept, strict=True):
         if not np.array_equal(now, before, equal_nan=True):
             raise Fault(f"{text} or its backward wrote to {name}")
-    for i, (a, d) in enumerate(zip(arrays, pulled[0], strict=True)):
+    for i, (a, d) in enumerate(zip(arrays, first, strict=True)):
         name = subject.names[subject.wanted[i]]
         if d.shape != a.shape or (dtypes and d.dtype != a.dtype):
             raise Fault(f"d {text} / d {name} is {d.shape} {d.dtype}, and the input {a.shape} {a.dtype}")
@@ -55,22 +63,29 @@ def behaviour(
 
     back = f"the backward of {text} gives another gradient"
     _same(outs, subject.results(arrays), nondet_tol, f"{text} gives another result when it is called again")
-    _same(pulled[0], pulled[1], nondet_tol, f"{back} the second time")
+    _same(first, again, nondet_tol, f"{back} the second time")
+    added = [a / 2.0**10 + b * 2.0**10 for a, b in zip(large, small, strict=True)]
+    _same(first, added, nondet_tol + _half(first), f"{back} in parts, of which one is large and one small")
     if undefined:
         nothing = [np.zeros_like(a) for a in arrays]
-        _same(nothing, pulled[2], 0.0, f"the backward of {text} makes something of an incoming gradient of 0")
-        some, others = pulled[3 : 3 + len(partly) // 2], pulled[3 + len(partly) // 2 :]
+        _same(nothing, rest[0], 0.0, f"the backward of {text} makes something of an incoming gradient of 0")
+        some, others = rest[1 : 1 + len(partly) // 2], rest[1 + len(partly) // 2 :]
         for one, other in zip(some, others, strict=True):
             _same(one, other, _half(one), f"{back} where an incoming one is left out instead of 0")
         if some:
-            parts = [np.sum(part, axis=0) for part in zip(*some, strict=True)]
-            _same(pulled[0], parts, _half(pulled[0]), f"{back} than results one by one, added up")
-    gaps = "where arrays have gaps in memory"
-    apart, gs = ([laid_out(a, "stepped") for a in some] for some in (arrays, cotangents))
-    far, (moved,), _ = subject.pull(apart, [gs])
-    _same(outs, far, nondet_tol + _half(outs), f"{text} gives another result {gaps}")
-    _same(pulled[0], moved, nondet_tol + _half(pulled[0]), f"{back} {gaps}")
-    return pulled[0]
+            added = [np.sum(part, axis=0) for part in zip(*some, strict=True)]
+            _same(first, added, _half(first), f"{back} than results one by one, added up")
+    for layout, place in LAID.items():
+        xs, gs = ([laid_out(a, layout) for a in some] for some in (arrays, cotangents))
+        for g in gs:
+            g.flags.writeable = layout != "reversed"  # as what comes from a sum
+        try:
+            far, (moved,), _ = subject.pull(xs, [gs])
+        except ValueError as error:
+            raise Fault(f"{text} or its backward fails {place}: {error}") from None
+        _same(outs, far, nondet_tol + _half(outs), f"{text} gives another result {place}")
+        _same(first, moved, nondet_tol + _half(first), f"{back} {place}")
+    return first
 
 
 def _and_gone(subject: Subject, rows: list[Any]) -> tuple[Arrays, list[Arrays]]:
@@ -91,6 +106,12 @@ def _and_gone(subject: Subject, rows: list[Any]) -> tuple[Arrays, list[Arrays]]:
             "somebody keeps a result, or references form a circle"
         )
     return outs, pulled
+
+
+def _part(array: np.ndarray, side: int, factor: float) -> np.ndarray:
+    """Every other number, times a factor; 0 for the others."""
+    kept = np.arange(array.size).reshape(array.shape) % 2 == side
+    return np.asarray(array * kept * factor, array.dtype)
 
 
 def _not_finite(array: np.ndarray) -> str:

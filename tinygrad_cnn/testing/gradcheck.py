@@ -261,13 +261,36 @@ def _cotangents(subject: Subject, rng: np.random.Generator, given: Any = None) -
     return [given(d) for d in drawn] if given else drawn
 
 
+def _agree(single: Subject, double: Subject, cotangents: Arrays, ways: Any) -> None:
+    """In the precision that it was given in, a function does what it does in double: as far as its inputs,
+    moved by as much as they are rounded, let it."""
+    outs, found = single.results(single.arrays), behaviour(single, cotangents, *ways)
+    wide = [[c.astype(np.float64) for c in cotangents]]
+    precision = single.eps
+    moved = [a * (1 + precision * (-1.0) ** np.arange(a.size).reshape(a.shape)) for a in double.arrays]
+    exact, (gradient,), _ = double.pull(double.arrays, wide)
+    other, (beside,), _ = double.pull(moved, wide)
+    for got, right, near, what in (
+        (outs, exact, other, "result"),
+        (found, gradient, beside, "gradient"),
+    ):
+        for a, b, c in zip(got, right, near, strict=True):
+            size, shift = np.abs(b).max(initial=0), np.abs(b - c).max(initial=0)
+            far = np.abs(a - b).max(initial=0)
+            if far > np.sqrt(precision) * size + 64 * shift:
+                raise Fault(
+                    f"{single.text} has another {what} in {single.arrays[0].dtype} than in float64: "
+                    f"{far:.3g} apart, of {size:.3g}"
+                )
+
+
 def _check(
     single: Subject, subject: Subject, how: _How, rng: np.random.Generator, below: list[Subject]
 ) -> Arrays:
     """Check first derivatives of `subject`, which computes in double precision if it can; returns c."""
     ways = (how.nondet_tol, how.undefined, how.dtypes)
     if single is not subject:
-        behaviour(single, _cotangents(single, rng), *ways)
+        _agree(single, subject, _cotangents(single, rng), ways)
     cotangents = _cotangents(subject, rng)
     gradients = behaviour(subject, cotangents, *ways)
     free = np.ones(sum(a.size for a in subject.arrays), bool)
