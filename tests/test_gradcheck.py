@@ -688,3 +688,12 @@ def test_a_backward_that_writes_to_what_comes_in_fails_where_nobody_may():
 
     Doubled.backward = staticmethod(backward)
     assert "nobody may write to an incoming gradient: assignment destination" in said(Doubled.apply, [X])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_cancels_leaves_no_more_than_rounding(dtype):
+    """The gradient of these is 0, and what is left of it depends on the order of sums."""
+    x = np.array([[0.3, -1.1, 2.0], [0.7, 0.1, -0.4]], dtype)
+    assert gradcheck(lambda x: x.softmax(1).sum(1) * tensor([3.0, 0.7], dtype=x.dtype), [x])
+    assert gradcheck(lambda x: (x - x.mean(1, keepdim=True)).sum(1), [x])
+    assert gradcheck(lambda x: (x.softmax(0).sum(0) * 3).reshape(-1).cumsum(0), [x])

@@ -446,5 +446,5 @@ def _fits(x, y):
 
 TestPrograms = Programs.TestCase
 TestPrograms.settings = settings(
-    max_examples=2 * settings.default.max_examples, stateful_step_count=30, deadline=None
+    max_examples=4 * settings.default.max_examples, stateful_step_count=30, deadline=None
 )

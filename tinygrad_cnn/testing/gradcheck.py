@@ -270,14 +270,15 @@ def _agree(single: Subject, double: Subject, cotangents: Arrays, ways: Any) -> N
     moved = [a * (1 + precision * (-1.0) ** np.arange(a.size).reshape(a.shape)) for a in double.arrays]
     exact, (gradient,), _ = double.pull(double.arrays, wide)
     other, (beside,), _ = double.pull(moved, wide)
-    for got, right, near, what in (
-        (outs, exact, other, "result"),
-        (found, gradient, beside, "gradient"),
+    for got, right, near, from_, what in (
+        (outs, exact, other, double.arrays, "result"),
+        (found, gradient, beside, cotangents, "gradient"),
     ):
+        reach = max((np.abs(a).max(initial=0) for a in from_), default=0.0)  # which may cancel
         for a, b, c in zip(got, right, near, strict=True):
             size, shift = np.abs(b).max(initial=0), np.abs(b - c).max(initial=0)
             far = np.abs(a - b).max(initial=0)
-            if far > np.sqrt(precision) * size + 64 * shift:
+            if far > np.sqrt(precision) * size + 64 * shift + 1024 * precision * reach:
                 raise Fault(
                     f"{single.text} has another {what} in {single.arrays[0].dtype} than in float64: "
                     f"{far:.3g} apart, of {size:.3g}"
