@@ -348,7 +348,7 @@ def test_the_packages_own_choices_at_kinks_and_ties_are_right(what, fast):
 
 
 def test_some_coordinates_of_many_have_a_kink():
-    x = np.random.default_rng(0).integers(-1, 2, (2, 1, 6, 6)).astype(float)
+    x = np.random.default_rng(0).integers(-1, 2, (1, 1, 6, 6)).astype(float)
     assert gradcheck(lambda x: F.max_pool2d(x.relu() * 2, 2).tanh(), [x])
     assert gradcheck(lambda x: F.max_pool2d(x.relu() * 2, 2).tanh(), [x], order=2)
     wrong = product(y=lambda g, x: g * x * 1.1)
@@ -628,9 +628,10 @@ def test_array_functions_become_functions_of_tensors():
 def test_the_best_slope_and_its_error(f, x, slope):
     with np.errstate(invalid="ignore", divide="ignore"):
         near = Neighbourhood(f, np.array([x]))
-        found, error = near.slope(np.ones(1), np.ones(1))
-    assert abs(found / near.scale[0] - slope) <= max(2 * error / near.scale[0], 1e-7 * abs(slope))
-    assert error / near.scale[0] < 1e-4 * abs(slope)
+        found = near.slope(np.ones(1), np.ones(1))
+    value, error = found.value / near.scale[0], found.error / near.scale[0]
+    assert abs(value - slope) <= max(2 * error, 1e-7 * abs(slope))
+    assert error < 1e-4 * abs(slope)
 
 
 # --- faults that hide --------------------------------------------------------------------------------------
@@ -697,3 +698,69 @@ def test_what_cancels_leaves_no_more_than_rounding(dtype):
     assert gradcheck(lambda x: x.softmax(1).sum(1) * tensor([3.0, 0.7], dtype=x.dtype), [x])
     assert gradcheck(lambda x: (x - x.mean(1, keepdim=True)).sum(1), [x])
     assert gradcheck(lambda x: (x.softmax(0).sum(0) * 3).reshape(-1).cumsum(0), [x])
+
+
+# --- points that are hard for differences ------------------------------------------------------------------
+
+
+def P(*numbers):
+    return np.array(numbers)
+
+
+HARD = {
+    "log at 1e-8": (lambda x: x.log(), lambda x: 1 / x, P(1e-8, 1.0)),
+    "log at 1e-12": (lambda x: x.log(), lambda x: 1 / x, P(1e-12)),
+    "sqrt at 1e-10": (lambda x: x.sqrt(), lambda x: 0.5 / x.sqrt(), P(1e-10, 1.0)),
+    "1/x at 1e-9": (lambda x: 1 / x, lambda x: -1 / (x * x), P(1e-9, 2.0)),
+    "tan beside its pole": (lambda x: x.tan(), lambda x: 1 + x.tan() ** 2, P(np.pi / 2 - 1e-7)),
+    "sin of a million": (lambda x: x.sin(), lambda x: x.cos(), P(1e6)),
+    "relu at 1e-9": (lambda x: x.relu(), lambda x: (x > 0).to(x.dtype), P(1e-9, -1e-9)),
+    "a steep tanh": (lambda x: (x * 1e9).tanh(), lambda x: (1 - (x * 1e9).tanh() ** 2) * 1e9, P(1e-10)),
+    "digits that cancel": (lambda x: (x + 1e8) - 1e8, lambda x: x * 0 + 1, P(0.3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+@pytest.mark.parametrize("where", HARD)
+def test_hard_points(where, fast_mode):
+    """What is right passes; what is wrong fails, and nobody is accused of a kink or a jump that is none."""
+    f, slope, x = HARD[where]
+    assert gradcheck(f, [x], order=1 if "cancel" in where else 2, fast_mode=fast_mode)
+
+    class Wrong(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return f(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * slope(ctx.saved_tensors[0]) * 1.01
+
+    text = said(Wrong.apply, [x], fast_mode=fast_mode)
+    assert "not continuous" not in text
+    assert "is wrong" in text or where in ("sin of a million", "relu at 1e-9", "digits that cancel")
+
+
+def test_where_differences_say_nothing_it_says_so():
+    """Too many digits are lost: what is computed is a staircase."""
+    text = said(lambda x: (x * 3 + 1e13) - 1e13, [P(0.3)])
+    assert "the numerical derivative of <lambda> cannot be trusted here" in text and "less cancels" in text
+
+
+def test_a_step_out_of_the_domain_is_not_the_function_s_fault():
+    """binary_cross_entropy refuses what is no probability, and a step is: shorter ones are not."""
+    p, target = P(1e-9, 0.5), P(1.0, 0.25)
+    assert gradcheck(lambda x: F.binary_cross_entropy(x, tensor(target)), [p])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_in_another_order_are_the_same(dtype):
+    """All of it cancels; what is left is another number in every layout of memory."""
+    x = np.random.default_rng(0).standard_normal((3, 4)).astype(dtype)
+    assert gradcheck(lambda x: (x - x.mean()).sum(), [x])
+    assert gradcheck(lambda x: (x * 1e3 - x.mean() * 1e3).sum(0), [x])
+
+
+def test_a_wrong_gradient_of_a_number_by_a_number_is_reported():
+    assert "worst at []: expected " in said(lambda x: x * x.detach(), [np.array(3.0)])

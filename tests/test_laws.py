@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -13,7 +16,7 @@ from tinygrad_cnn.errors import ArgumentError
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.op import op, registry, wrap
 from tinygrad_cnn.testing import GradcheckError, laws
-from tinygrad_cnn.testing.check import LAWS, check_conv, check_op, check_pool
+from tinygrad_cnn.testing.check import LAWS, check_conv, check_laws, check_op, check_pool
 from tinygrad_cnn.testing.laws import LawError
 from tinygrad_cnn.testing.strategies import arrays, calls, shapes
 
@@ -385,3 +388,78 @@ def test_every_public_law_is_proven():
     public = {getattr(laws, name) for name in laws.__all__ if name != "LawError"}
     assert tested == public
     assert len({law for law, _ in LAWS}) == len(LAWS)
+
+
+# --- a decorator -------------------------------------------------------------------------------------------
+
+
+@check_laws(arrays(shapes(max_dims=2)), linear="x", laws=[laws.is_monotone], max_examples=5)
+def test_a_test_is_made_of_a_function(x):
+    """Runs as a test: pytest finds it here."""
+    return x.cumsum(0) if x.ndim else x
+
+
+test_of_an_op = check_laws(max_examples=5)("softmax")
+
+
+def test_a_wrong_op_makes_a_test_fail_when_it_runs():
+    made = []
+    for right in (True, False):
+
+        @op
+        def third(x):
+            return x / 3
+
+        made.append(check_laws([X], linear="x")(third))
+        third.vjp(x=(lambda g: g / 3) if right else (lambda g: g / 2))
+    made[0]()
+    assert made[0].__name__ == "test_third" and made[0].__module__ == __name__
+    with pytest.raises(GradcheckError, match="d third / d x is wrong"):
+        made[1]()
+
+
+def test_the_laws_of_a_function_with_its_own_backward():
+    class Twice(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    check_laws([X], linear="x")(Twice)()
+    Twice.backward = staticmethod(lambda ctx, g: g * 3)
+    with pytest.raises(GradcheckError, match=r"d Twice\.apply / d x is wrong"):
+        check_laws([X], linear="x")(Twice)()
+
+
+def test_pytest_finds_what_the_decorator_makes(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        """
+import numpy as np
+from tinygrad_cnn.testing import check_laws
+
+@check_laws([np.ones(2)], linear="x")
+def test_right(x):
+    return x * 2
+
+@check_laws([np.ones(2)], linear="x")
+def test_wrong(x):
+    return x * x
+""",
+        encoding="utf-8",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "1 failed, 1 passed" in ran.stdout and "test_wrong breaks a law, it is linear" in ran.stdout

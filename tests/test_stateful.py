@@ -136,6 +136,9 @@ class Programs(RuleBasedStateMachine):
             text = "x.reshape(-1)"
         with tg.set_grad_enabled(recording):
             tensor = eval(text, {"x": x.tensor})
+        shared = np.shares_memory(tensor.array, x.tensor.array)
+        if text == "x.reshape(-1)" and shared != np.shares_memory(VIEWS[text](x.array), x.array):
+            return  # a view or a copy, as memory lies: not the same way in both
         self._view(x, tensor, VIEWS[text], ref.take(x.read(), VIEWS[text]), recording)
 
     @rule(i=which, recording=mostly)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import GraphError
 from ..tape import next_seq
+from .differences import Neighbourhood
 from .memory import laid_out
 from .report import Fault, rule
-from .subject import Arrays, Subject
+from .subject import Arrays, Subject, row, unrow
 
-__all__ = ["behaviour"]
+__all__ = ["behaviour", "rounding"]
 
 LAID = {
     "stepped": "where arrays have gaps in memory",
@@ -61,22 +64,24 @@ def behaviour(
         if at := _not_finite(out):
             raise Fault(f"result {o} of {text} is {at}, where nothing can be compared")
 
-    back = f"the backward of {text} gives another gradient"
-    _same(outs, subject.results(arrays), nondet_tol, f"{text} gives another result when it is called again")
-    _same(first, again, nondet_tol, f"{back} the second time")
+    text_back = f"the backward of {text} gives another gradient"
+    again_outs, last = subject.results(arrays), nondet_tol + 16 * max((_last(a) for a in outs), default=0.0)
+    _same(outs, again_outs, last, f"{text} gives another result when it is called again")
+    _same(first, again, nondet_tol, f"{text_back} the second time")
+    forward, back = partial(rounding, subject), partial(rounding, subject, cotangents)
     large, small = [a / 2.0**10 for a in large], [a * 2.0**10 for a in small]
     added = [a + b for a, b in zip(large, small, strict=True)]
-    allowed = _half([*first, *large, *small]) + _rounding(cotangents)
-    _same(first, added, nondet_tol + allowed, f"{back} in parts, of which one is large and one small")
+    allowed = nondet_tol + _half([*first, *large, *small])
+    _same(first, added, allowed, f"{text_back} in parts, of which one is large and one small", back)
     if undefined:
         nothing = [np.zeros_like(a) for a in arrays]
         _same(nothing, rest[0], 0.0, f"the backward of {text} makes something of an incoming gradient of 0")
         some, others = rest[1 : 1 + len(partly) // 2], rest[1 + len(partly) // 2 :]
         for one, other in zip(some, others, strict=True):
-            _same(one, other, _half(one), f"{back} where an incoming one is left out instead of 0")
+            _same(one, other, _half(one), f"{text_back} where an incoming one is left out instead of 0", back)
         if some:
             added = [np.sum(part, axis=0) for part in zip(*some, strict=True)]
-            _same(first, added, _half(first), f"{back} than results one by one, added up")
+            _same(first, added, _half(first), f"{text_back} than results one by one, added up", back)
     for layout, place in LAID.items():
         xs, gs = ([laid_out(a, layout) for a in some] for some in (arrays, cotangents))
         for g in gs:
@@ -85,9 +90,26 @@ def behaviour(
             far, (moved,), _ = subject.pull(xs, [gs])
         except ValueError as error:
             raise Fault(f"{text} or its backward fails {place}: {error}") from None
-        _same(outs, far, nondet_tol + _half(outs), f"{text} gives another result {place}")
-        _same(first, moved, nondet_tol + _half(first), f"{back} {place}")
+        _same(outs, far, nondet_tol + _half(outs), f"{text} gives another result {place}", forward)
+        _same(first, moved, nondet_tol + _half(first), f"{text_back} {place}", back)
     return first
+
+
+def rounding(subject: Subject, cotangents: Arrays | None = None) -> np.ndarray:
+    """What rounding may do to the results, or, given incoming gradients, to the gradients: what is seen when
+    everything is moved a little.  Where all cancels, it is all there is."""
+    start = [*subject.arrays, *(cotangents or [])]
+
+    def numbers(x: np.ndarray) -> np.ndarray:
+        moved = unrow(x, start)
+        arrays, gs = moved[: len(subject.arrays)], moved[len(subject.arrays) :]
+        return row(subject.results(arrays) if cotangents is None else subject.pull(arrays, [gs])[1][0])
+
+    with np.errstate(all="ignore"):
+        near = Neighbourhood(numbers, row(start), subject.eps)
+        return 64 * (
+            np.fmax(near.rounding, near.scatter(np.sqrt(subject.eps))) + near.unseen(np.ones(1), 1.0)
+        )
 
 
 def _and_gone(subject: Subject, rows: list[Any]) -> tuple[Arrays, list[Arrays]]:
@@ -127,16 +149,26 @@ def _half(arrays: Arrays) -> float:
     return max((np.sqrt(np.finfo(a.dtype).eps) * np.abs(a).max(initial=0) for a in arrays), default=0.0)
 
 
-def _rounding(arrays: Arrays) -> float:
-    """What is left of numbers of this size where they should cancel."""
-    return max((1024 * np.finfo(a.dtype).eps * np.abs(a).max(initial=0) for a in arrays), default=0.0)
+def _last(array: np.ndarray) -> float:
+    """The last digit of the largest number."""
+    return float(np.finfo(array.dtype).eps * np.abs(array).max(initial=0))
 
 
-def _same(some: Arrays, other: Arrays, tolerance: float, what: str) -> None:
+def _same(
+    some: Arrays, other: Arrays, tolerance: float, what: str, more: Callable[[], np.ndarray] | None = None
+) -> None:
+    """Equal as far as a tolerance goes, and as far as rounding does, which is asked for when it matters."""
     for a, b in zip(some, other, strict=True):
         if a.shape != b.shape:
             raise Fault(f"{what}: {a.shape} and then {b.shape}")
-        far = np.argwhere(~(np.abs(a - b) <= tolerance))
-        if len(far):
-            at = tuple(far[0])
-            raise Fault(f"{what}: {a[at]:.6g} and then {b[at]:.6g} at {far[0].tolist()}")
+    allowed = tolerance
+    for again in (more, None):
+        far = ~(np.abs(row(some) - row(other)) <= allowed)
+        if not far.any():
+            return
+        if again is not None:
+            allowed = tolerance + again()
+    for a, b, wrong in zip(some, other, unrow(far, [a.astype(bool) for a in some]), strict=True):
+        if wrong.any():
+            at = np.unravel_index(int(wrong.argmax()), a.shape)
+            raise Fault(f"{what}: {a[at]:.6g} and then {b[at]:.6g} at {[int(n) for n in at]}")

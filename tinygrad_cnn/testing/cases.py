@@ -37,6 +37,11 @@ class Case:
     attrs: dict[str, Any]
 
     @property
+    def func(self) -> Any:
+        """What is called, under the name that it has in a `functools.partial`."""
+        return self.op
+
+    @property
     def differentiable(self) -> bool:
         """Whether there is a rule at all; comparisons, argmax and other flat ones have none."""
         return bool(getattr(self.op, "rows", True))

@@ -1,8 +1,8 @@
 """Every law that applies, on calls that Hypothesis draws.
 
-`check_op` is for an op or any other function of tensors, `check_conv` and `check_pool` for functions of
-windows with PyTorch's signature, PyTorch's own among them.  Nothing is printed when all is well; else the
-first law that is broken is raised, on the smallest call that Hypothesis finds.
+`check_op` is for an op or any other function of tensors, `check_laws` makes a test of it; `check_conv` and
+`check_pool` are for functions of windows with PyTorch's signature, PyTorch's own among them.  Nothing is
+printed when all is well; else the first law that is broken is raised, on the smallest call that is found.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ..autograd import Function
 from ..errors import ArgumentError
 from ..geometry import conv_geometry, pool_geometry
 from ..op import Op, is_tensor, registry, wrap
@@ -26,7 +27,7 @@ from .gradcheck import gradcheck
 from .strategies import apart, conv_configs, normal, pool_configs
 from .subject import Subject
 
-__all__ = ["LAWS", "Checked", "check_conv", "check_op", "check_pool", "laws_of"]
+__all__ = ["LAWS", "Checked", "check_conv", "check_laws", "check_op", "check_pool", "laws_of"]
 
 Law = Callable[..., Any]
 
@@ -220,7 +221,7 @@ def check_op(
     """Check every law that applies to an op, or to any function of tensors.
 
     Args:
-        op: an op, its name, or a function.
+        op: an op, its name, a function, or a subclass of `autograd.Function`.
         calls: a strategy or a list of what to call it with: an array, a tuple of inputs, or a pair (inputs,
             attributes) as `strategies.calls` draws them.  Ops of the package have their own (`CASES`).
         linear: the inputs in which it is linear: "x y" in both together, "x|y" in either while the other
@@ -240,6 +241,8 @@ def check_op(
     """
     if isinstance(op, str):
         op = registry[op]
+    if isinstance(op, type) and issubclass(op, Function):
+        op = op.apply
     name = _name(op)
     if calls is None and name not in CASES:
         raise ArgumentError(f"check_op: what to call {name} with? pass a strategy, or a list of inputs")
@@ -257,6 +260,40 @@ def check_op(
         return _law_name(law), check
 
     return _run(name, cases, map(row, [*laws_of(op, linear), *laws]), max_examples)
+
+
+def check_laws(
+    calls: Any = None,
+    *,
+    linear: str | None = None,
+    laws: Sequence[Law] = (),
+    max_examples: int | None = None,
+) -> Callable[[Any], Callable[[], None]]:
+    """A decorator that makes a test of a function, which pytest finds: it obeys every law that applies.
+
+    Put it on a function in a file of tests, or call it with an op that lives elsewhere.  Arguments are those
+    of `check_op`, which the test calls; nothing is checked before it runs.
+
+    >>> import tinygrad_cnn as tg
+    >>> from tinygrad_cnn.testing.strategies import arrays, shapes
+    >>> @check_laws(arrays(shapes(max_dims=2)), linear="x", max_examples=5)
+    ... def test_double(x):
+    ...     return x + x
+    >>> test_double()
+    >>> test_tanh = check_laws(arrays(shapes(max_dims=2)), max_examples=5)(tg.tanh)
+    >>> test_tanh()
+    """
+
+    def decorate(op: Any) -> Callable[[], None]:
+        def test() -> None:
+            check_op(op, calls, linear=linear, laws=laws, max_examples=max_examples)
+
+        name = op if isinstance(op, str) else _name(op)
+        test.__name__ = test.__qualname__ = name if name.startswith("test") else f"test_{name}"
+        test.__module__, test.__doc__ = getattr(op, "__module__", __name__), getattr(op, "__doc__", None)
+        return test
+
+    return decorate
 
 
 _of_gradients = [law for law, who in LAWS if who == "differentiable"]

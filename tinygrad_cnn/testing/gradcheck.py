@@ -18,12 +18,12 @@ import numpy as np
 
 from ..errors import ArgumentError
 from . import frameworks, report
-from .behaviour import behaviour
+from .behaviour import behaviour, rounding
 from .comparison import Comparison, Options, rough
 from .culprit import culprit
 from .memory import laid_out
 from .report import Fault
-from .subject import Arrays, Subject
+from .subject import Arrays, Subject, row
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -270,19 +270,18 @@ def _agree(single: Subject, double: Subject, cotangents: Arrays, ways: Any) -> N
     moved = [a * (1 + precision * (-1.0) ** np.arange(a.size).reshape(a.shape)) for a in double.arrays]
     exact, (gradient,), _ = double.pull(double.arrays, wide)
     other, (beside,), _ = double.pull(moved, wide)
-    for got, right, near, from_, what in (
-        (outs, exact, other, double.arrays, "result"),
+    for got, right, near, gs, what in (
+        (outs, exact, other, None, "result"),
         (found, gradient, beside, cotangents, "gradient"),
     ):
-        reach = max((np.abs(a).max(initial=0) for a in from_), default=0.0)  # which may cancel
-        for a, b, c in zip(got, right, near, strict=True):
-            size, shift = np.abs(b).max(initial=0), np.abs(b - c).max(initial=0)
-            far = np.abs(a - b).max(initial=0)
-            if far > np.sqrt(precision) * size + 64 * shift + 1024 * precision * reach:
-                raise Fault(
-                    f"{single.text} has another {what} in {single.arrays[0].dtype} than in float64: "
-                    f"{far:.3g} apart, of {size:.3g}"
-                )
+        sizes = [np.full(a.shape, np.abs(a).max(initial=0)) for a in right]
+        apart, shift = np.abs(row(got) - row(right)), np.abs(row(right) - row(near)).max(initial=0)
+        allowed = np.sqrt(precision) * row(sizes) + 64 * shift
+        if (apart > allowed).any() and (apart > allowed + rounding(single, gs)).any():
+            raise Fault(
+                f"{single.text} has another {what} in {single.arrays[0].dtype} than in float64: "
+                f"{apart.max():.3g} apart, of {row(sizes)[apart.argmax()]:.3g}"
+            )
 
 
 def _check(

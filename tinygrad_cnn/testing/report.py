@@ -79,7 +79,7 @@ def likeness(got: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> Iterat
         if alike(got, change(expected)):
             yield f"equals what is expected with {text}"
             return
-    for axis, places in enumerate(np.nonzero(wrong)):
+    for axis, places in enumerate(np.nonzero(wrong) if got.ndim else ()):
         if got.shape[axis] > 2 and len(set(places.tolist())) == 1 and wrong.sum() > 1:
             yield f"wrong only at index {places[0]} of axis {axis}"
     signs = got[wrong] * expected[wrong]

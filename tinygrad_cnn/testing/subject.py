@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..autograd import Function
 from ..op import Op
 from .frameworks import Framework
 
-__all__ = ["Subject", "row", "spoken"]
+__all__ = ["Subject", "row", "spoken", "unrow"]
 
 Arrays = list[np.ndarray]
 
@@ -65,7 +66,7 @@ class Subject:
         op = inner if isinstance(inner, Op) else getattr(function, "op", None)
         op = op if isinstance(op, Op) else None
         text = op.name if op else spoken(function)
-        names = op.inputs if op else _parameters(function)
+        names = op.inputs if op else _parameters(function if isinstance(function, partial) else inner)
         if len(names) != len(values):
             names = tuple(f"input {i}" for i in range(len(values)))
         return Subject(function, values, framework, text, names, op)
@@ -97,9 +98,8 @@ class Subject:
 
         The arrays it is given lie plainly in memory: so other layouts are tested against none.
         """
-        shaped = zip(self.spans, self.arrays, strict=True)
         with np.errstate(all="ignore"):  # a step may leave the domain
-            return row(self.results([x[span].reshape(a.shape).astype(a.dtype) for span, a in shaped]))
+            return row(self.results(unrow(x, self.arrays)))
 
     def pull(
         self, arrays: Arrays, gradients: Sequence[Sequence[np.ndarray | None]], since: int | None = None
@@ -167,6 +167,13 @@ class Subject:
 def row(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """All numbers in a row, in double precision."""
     return np.concatenate([np.zeros(0), *(np.asarray(a, np.float64).ravel() for a in arrays)])
+
+
+def unrow(numbers: np.ndarray, like: Sequence[np.ndarray]) -> Arrays:
+    """Arrays of these numbers, of the shapes and dtypes of others."""
+    stops = np.cumsum([0, *(a.size for a in like)]).tolist()
+    parts = [numbers[start:stop] for start, stop in pairwise(stops)]
+    return [part.reshape(a.shape).astype(a.dtype) for part, a in zip(parts, like, strict=True)]
 
 
 def spoken(function: Any) -> str:
