@@ -161,7 +161,7 @@ def _same(
     for a, b in zip(some, other, strict=True):
         if a.shape != b.shape:
             raise Fault(f"{what}: {a.shape} and then {b.shape}")
-    allowed = tolerance
+    allowed: Any = tolerance
     for again in (more, None):
         far = ~(np.abs(row(some) - row(other)) <= allowed)
         if not far.any():
