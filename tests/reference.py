@@ -27,7 +27,7 @@ class Node:
         self.time = next(clock)
         self.parents, self.rules = parents, rules
         self.seen = [(memory, memory.writes) for memory in memories]
-        self.hooks = {}  # key -> a factor of the gradient
+        self.hooks = {}  # key -> what is made of the gradient
         self.sink = None  # who collects the gradient
 
     @property
@@ -128,8 +128,8 @@ def gradients(root, seed):
         if node not in open_:
             continue
         g = open_.pop(node)
-        for factor in node.hooks.values():
-            g = mul(g, Ref(factor))
+        for hook in node.hooks.values():
+            g = hook(g)
         complete[node] = g
         for parent, rule in zip(node.parents, node.rules, strict=True):
             if parent is not None:

@@ -34,6 +34,14 @@ VIEWS = {
     "x.reshape(-1)": lambda a: a.reshape(-1),
 }
 
+HOOKS = {  # of Tensors, of Refs
+    "twice": (lambda g: g * 2, lambda g: ref.mul(g, Ref(2))),
+    "negative": (lambda g: -g, lambda g: ref.mul(g, Ref(-1))),
+    "nothing": (lambda g: g * 0, lambda g: ref.mul(g, Ref(0))),
+    "sin": (lambda g: g.sin(), lambda g: ref.sin(g)),
+    "product": (lambda g: g * g.sin(), lambda g: ref.mul(g, ref.sin(g))),
+}
+
 which = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5, 8])  # from the latest
 flags = st.booleans()
 mostly = st.sampled_from([True, True, True, False])
@@ -156,6 +164,12 @@ class Programs(RuleBasedStateMachine):
         x = self.pick(i)
         self._view(x, x.tensor.detach(), lambda a: a.view(), Ref(x.array), False)
 
+    @rule(i=which)
+    def detach_(self, i):
+        x = self.pick(i)
+        x.tensor.detach_()
+        x.node = None
+
     def _view(self, x, tensor, view, result, recording):
         array, memory = view(x.array), None
         if np.shares_memory(array, x.array):
@@ -254,15 +268,26 @@ class Programs(RuleBasedStateMachine):
         x.tensor.retain_grad()
         x.node.sink = x.node.sink or x
 
-    @rule(i=which, factor=st.sampled_from([2.0, -1.0, 0.0]))
-    def register_hook(self, i, factor):
+    @rule(i=which, j=which)
+    def data(self, i, j):
+        """Other values, in the memory of another tensor; what was computed before stays as it was."""
+        x = self.pick(i)
+        alike = [y for y in self.live if y.array.shape == x.array.shape]
+        y = alike[-1 - j % len(alike)]
+        x.tensor.data = y.tensor
+        x.array, x.memory, y.memory.shared = y.array, y.memory, True
+
+    @rule(i=which, kind=st.sampled_from(sorted(HOOKS)))
+    def register_hook(self, i, kind):
+        """Some depend on the gradient that they get, so that a gradient of it goes through them."""
         x = self.pick(i)
         if x.node is None:
             with pytest.raises(GraphError, match="register_hook"):
                 x.tensor.register_hook(abs)
             return
-        handle = x.tensor.register_hook(lambda g: g * factor)
-        x.node.hooks[handle.key] = factor
+        here, there = HOOKS[kind]
+        handle = x.tensor.register_hook(here)
+        x.node.hooks[handle.key] = there
         self.handles.append((handle, x.node))
 
     @precondition(lambda self: self.handles)
@@ -274,10 +299,21 @@ class Programs(RuleBasedStateMachine):
 
     # --- gradients -------------------------------------------------------------------------------------
 
-    @rule(i=which, retain=mostly, create=flags, then=st.sampled_from(["", "again", "zero_", "inputs="]))
-    def backward(self, i, retain, create, then):
-        """And then what brings to light who shares memory with a gradient: another one, a write to one."""
+    @rule(
+        i=which,
+        j=which,
+        retain=mostly,
+        create=flags,
+        then=st.sampled_from(["", "again", "zero_", "inputs=", "written"]),
+    )
+    def backward(self, i, j, retain, create, then):
+        """And then what brings to light who shares memory with a gradient: another one, a write to one.
+
+        Or a write before, to what a rule will ask for.
+        """
         x = self.pick(i)
+        if then == "written" and x.node is not None:
+            self._overwrite(x.node, j)
         leaves = [y for y in self.live if x.node is not None and y.leaf and y.node in ref.reachable(x.node)]
         self._backward(x, retain, create, (then == "inputs=" and leaves[:1]) or None)
         if then == "again":
@@ -338,14 +374,20 @@ class Programs(RuleBasedStateMachine):
         if len(self.live) == before:
             return
         g = self.live[-1]
-        read = [z for z in self.live[:-1] if any(m is z.memory for n in nodes for m, _ in n.seen)]
-        read = [z for z in read if z.array.flags.writeable]
-        if write and read:
-            with tg.no_grad():
-                read[j % len(read)].tensor.add_(1.0)
-            read[j % len(read)].array[...] += 1
-            read[j % len(read)].memory.writes += 1
+        if write:
+            self._overwrite(y.node, j)
         self._grad(g, x, True, False)
+
+    def _overwrite(self, root, j):
+        """Change something that was read on the way, without the tape."""
+        memories = {id(m) for n in ref.reachable(root) for m, _ in n.seen}
+        read = [z for z in self.live if id(z.memory) in memories and z.array.flags.writeable]
+        if read:
+            z = read[j % len(read)]
+            with tg.no_grad():
+                z.tensor.add_(1.0)
+            z.array[...] += 1
+            z.memory.writes += 1
 
     def _grad(self, y, x, retain, create):
         if y.node is None or x.node is None:
