@@ -101,6 +101,7 @@ class Programs(RuleBasedStateMachine):
     @initialize(shape=st.sampled_from([(2,), (), (2, 2), (1, 2)]))
     def first(self, shape):
         self.make(shape, True, 0)
+        self.make(shape, True, 1)  # whose gradients may be one array
 
     @rule(shape=st.sampled_from([(2,), (), (2, 2), (1, 2)]), requires_grad=mostly, seed=st.integers(0, 9))
     def make(self, shape, requires_grad, seed):
@@ -338,6 +339,7 @@ class Programs(RuleBasedStateMachine):
             failed = True
         if not (retain or create):
             self.released.update(ref.reachable(x.node))
+            assert failed or inputs or not any(node.saved for node in walk(x.tensor.node))
         for node, g in found.items():
             if node.sink is not None and (not inputs or node.sink in inputs):
                 self._collect(node.sink, g, create, failed)
@@ -375,7 +377,7 @@ class Programs(RuleBasedStateMachine):
             return
         g = self.live[-1]
         if write:
-            self._overwrite(y.node, j)
+            self._overwrite(g.node or y.node, j)
         self._grad(g, x, True, False)
 
     def _overwrite(self, root, j):
@@ -443,6 +445,7 @@ class Programs(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_the_reference(self):
+        assert tg.is_grad_enabled()
         for x in self.live:
             close(x.tensor, x.array)
             assert x.tensor.requires_grad == (x.node is not None)

@@ -113,6 +113,9 @@ class Neighbourhood:
                 continue
             unsure = error + self.unseen(c, h)
             ratio = unsure / large if large else unsure
+            turned = abs(found - best.value) > unsure + best.error and ratio < 0.05
+            if (ratio < least or turned) if min(ratio, least) < 0.05 else error < best.error:
+                best, least = Slope(found, error, h), ratio
             if unsure <= 0.3 * abs(found):
                 sure.append(Slope(found, error, h))
             if unsure <= 1e-3 * abs(found):
@@ -120,9 +123,6 @@ class Neighbourhood:
                     return sure[-1]
                 if len(sure) > 1 and (unsure <= self.eps**0.6 * abs(found) or seen <= noise):
                     break  # smaller steps can only be worse
-            turned = abs(found - best.value) > unsure + best.error and ratio < 0.05
-            if (ratio < least or turned) if min(ratio, least) < 0.05 else error < best.error:
-                best, least = Slope(found, error, h), ratio
         far = [(abs(best.value - other.value), 3 * (other.error + best.error)) for other in sure]
         return replace(best, doubt=max(self.unseen(c, best.step), *(x for x, y in far if x > y), 0.0))
 
