@@ -110,7 +110,7 @@ def heat() -> Image.Image:
     data, model = FashionMNIST(train=True), models.LeNet5()
     loader = DataLoader(data, batch_size=64, shuffle=True)
     optimizer = optim.Adam(model.parameters(), lr=2e-3)
-    training.fit(model, loader, F.cross_entropy, optimizer, epochs=1, progress=False)
+    training.fit(model, loader, F.cross_entropy, optimizer, epochs=5, progress=False)
     unseen, rows = FashionMNIST(train=False), []
     for at in (0, 1, 5, 8):
         x = unseen[at][0][None]

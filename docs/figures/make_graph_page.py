@@ -10,10 +10,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 import tinygrad_cnn as tg
-from tinygrad_cnn import graph, models, nn
+from tinygrad_cnn import graph, nn
 
 HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "tests")]
+
+from browser import browser  # noqa: E402
+from gen_explorer import lenet  # noqa: E402
 
 
 class Small(nn.Module):
@@ -28,20 +34,8 @@ class Small(nn.Module):
         return (h + h.relu()).mean()
 
 
-def lenet() -> tuple[nn.Module, tg.Tensor, tg.Tensor]:
-    """(model, x, loss), watched."""
-    tg.manual_seed(0)
-    model = models.LeNet5()
-    x = tg.rand(2, 1, 28, 28)
-    with graph.watched():
-        return model, x, nn.functional.cross_entropy(model(x), tg.tensor([3, 8]))
-
-
 def screenshot(page: Path) -> bytes:
     """The explorer with a convolution selected."""
-    sys.path.insert(0, str(HERE.parent.parent / "tests"))
-    from browser import browser
-
     with browser() as window:
         window.size(1200, 860)
         window.open(page.as_uri())
@@ -62,7 +56,5 @@ if __name__ == "__main__":
     graph.render(deep(tg.zeros(1, 8, 32, 32)), HERE / "graph-repeats.svg", repeats=True)
     with tempfile.TemporaryDirectory() as folder:
         page = graph.save_html(loss, Path(folder) / "lenet.html", names={"x": x, "loss": loss}, module=model)
-        from PIL import Image
-
         image = Image.open(io.BytesIO(screenshot(page)))
         image.convert("RGB").save(HERE / "explorer.webp", quality=85, method=6)
