@@ -71,7 +71,7 @@ def methods() -> str:
     rows = [
         f"| `{name}` | {prose(method.__doc__ or '')} |"
         for name, method in inspect.getmembers(Tensor, inspect.isfunction)
-        if not name.startswith("_") and method.__code__.co_filename.endswith("table.py")
+        if not name.startswith("_") and inspect.unwrap(method).__code__.co_filename.endswith("table.py")
     ]
     return "\n".join(["| method | |", "|---|---|", *rows])
 

@@ -21,6 +21,7 @@ from .tensor import Tensor, _axis, _dtype, _floating, _gap, _mask, _number, _ope
 from .tensor.drawing import normal as _normal
 from .tensor.drawing import uniform as _uniform
 from .tensor.making import _array, _filled, _shape, _tuple
+from .tensor.names import numpy_names
 
 __all__ = [
     "arange",
@@ -511,6 +512,7 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
     return listed
 
 
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Put tensors one after another along an existing axis.
 
@@ -531,6 +533,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return shape.cat(*(t.to(dtype) for t in kept), dim=axis)
 
 
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Put tensors of one shape side by side along a new axis."""
     tensors = _list("stack", tensors)

@@ -12,6 +12,7 @@ from .errors import ArgumentError, DtypeError, ShapeError
 from .ops import elementwise
 from .ops import linalg as _ops
 from .tensor import Tensor, _dims, _floating, _number, _tensor, _vector_norm
+from .tensor.names import numpy_names
 
 __all__ = [
     "cholesky", "det", "diagonal", "inv", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
@@ -26,6 +27,7 @@ matrix_power = Tensor.matrix_power
 slogdet = Tensor.slogdet
 
 
+@numpy_names
 def vector_norm(
     x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -40,6 +42,7 @@ def vector_norm(
     return _vector_norm("vector_norm", x, ord, dim, keepdim, dtype)
 
 
+@numpy_names
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -62,6 +65,7 @@ def matrix_norm(
     return out if keepdim else out.squeeze(dims)
 
 
+@numpy_names
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """`vector_norm` along one axis, `matrix_norm` along two; without `ord` the root of the sum of squares."""
     x = _tensor("norm", A)
@@ -75,6 +79,7 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
     return _vector_norm("norm", x, 2 if ord is None else ord, dim, keepdim, dtype)
 
 
+@numpy_names
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Sum of x y along an axis; the others broadcast."""
     return elementwise.mul(_floating("vecdot", x), _floating("vecdot", y, "y")).sum(dim)

@@ -14,6 +14,7 @@ from .geometry import _int
 from .op import get_default_dtype, promote, wrap
 from .ops import linalg, shape
 from .tensor import Tensor, _dtype, _floating, _number, _sizes, _tensor, _whole
+from .tensor.names import numpy_names
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes", "broadcast_tensors",
@@ -164,6 +165,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 # --- two results -----------------------------------------------------------------------------------------
 
 
+@numpy_names
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
@@ -171,6 +173,7 @@ def std_mean(
     return input.std(dim, unbiased, keepdim, correction), _mean(input, dim, keepdim)
 
 
+@numpy_names
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: Any = None
 ) -> tuple[Tensor, Tensor]:

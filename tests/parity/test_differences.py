@@ -347,16 +347,21 @@ def numpy_scalars_are_weak_everywhere() -> None:
 
 @differs(
     "Second spellings",
-    here="`dim=`, `keepdim=`",
-    there="also `axis=`, `keepdims=`",
-    why="one way to say it",
+    here="`axis=` and `keepdims=` as there, but for `size`, `stride` and the function `unflatten`",
+    there="these, too",
+    why="the first two are too short for a second call; the third is strict as a method there",
 )
-def one_spelling() -> None:
+def few_without_second_spellings() -> None:
     x, y = tg.ones(2, 3), torch.ones(2, 3)
-    assert torch.sum(y, axis=1, keepdims=True).shape == (2, 1)
-    for call in (lambda: x.sum(axis=1), lambda: tg.sum(x, 1, keepdims=True)):
+    assert x.sum(axis=1, keepdims=True).shape == y.sum(axis=1, keepdims=True).shape == (2, 1)
+    for call in (
+        lambda t, x: x.size(axis=1),
+        lambda t, x: x.stride(axis=1),
+        lambda t, x: t.unflatten(x, axis=1, sizes=(3, 1)),
+    ):
+        call(torch, y)
         with pytest.raises(TypeError):
-            call()
+            call(tg, x)
 
 
 @differs(

@@ -28,6 +28,7 @@ from .in_place import InPlace
 from .indexing import Indexing
 from .making import Making
 from .matrices import Matrices
+from .names import numpy_names_of
 from .order import Order
 from .reductions import Reductions
 from .shapes import Shapes
@@ -355,6 +356,7 @@ class Tensor(
         return self.writes[0]
 
 
+numpy_names_of(Tensor)
 bind(Tensor)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DtypeError
 from ..op import Op, is_tensor
 from .arguments import _tensor
+from .names import numpy_names
 
 if TYPE_CHECKING:
     from .core import Tensor
@@ -70,6 +71,8 @@ def as_function(method: Method, name: str) -> Method:
     >>> as_function(Tensor.sum, "sum")(input=ones(2))
     tensor(2.)
     """
+    if hasattr(method, "__wrapped__"):
+        return numpy_names(as_function(method.__wrapped__, name))
     renamed = _NAMES.get(name, {"self": "input"})
     code = method.__code__
     variables, cells = ([renamed.get(v, v) for v in each] for each in (code.co_varnames, code.co_cellvars))

@@ -6,11 +6,13 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...tensor import Tensor, _axis, _floating, _number, _tensor
+from ...tensor.names import numpy_names
 from ._checks import _at_least
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
 
 
+@numpy_names
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 x2 / (|x1| |x2|) along `dim` of x1 and x2, which broadcast; lengths count as eps at least.
 
@@ -36,6 +38,7 @@ def _broadcast(name: str, x1: Tensor, x2: Tensor) -> tuple[int, ...]:
         ) from None
 
 
+@numpy_names
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
