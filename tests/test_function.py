@@ -10,6 +10,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tinygrad_cnn.autograd import Function, grad
+from tinygrad_cnn.autograd.function import once_differentiable
 from tinygrad_cnn.errors import DtypeError, GraphError
 from tinygrad_cnn.testing import gradcheck
 
@@ -234,3 +235,40 @@ def test_a_context_that_is_filled_apart():
     assert Square.apply(x, 3).tolist() == [3.0, 12.0]
     assert grad(Square.apply(x, 3).sum(), x)[0].tolist() == [6.0, -12.0]
     assert gradcheck(lambda x: Square.apply(x, 3), x, order=2)
+
+
+class Sine(Function):
+    """A backward on NumPy's arrays, which no tape sees."""
+
+    @staticmethod
+    def forward(ctx, x, times):
+        ctx.save_for_backward(x)
+        return x.sin() * times
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        assert not tg.is_grad_enabled()
+        (x,) = ctx.saved_tensors
+        return tg.tensor(g.numpy() * np.cos(x.numpy())), None
+
+
+def test_once_differentiable_gives_gradients_once():
+    x = tg.tensor([0.5, 2.0], requires_grad=True, dtype="float64")
+    (Sine.apply(x, 1) ** 2).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.sin([1.0, 4.0]), rtol=1e-12)
+    assert not x.grad.requires_grad
+
+
+def test_once_differentiable_says_so_at_the_second_time():
+    x = tg.tensor([0.5, 2.0], requires_grad=True)
+    (slope,) = grad((Sine.apply(x, 1) ** 2).sum(), x, create_graph=True)
+    np.testing.assert_allclose(slope.detach().numpy(), np.sin([1.0, 4.0]), rtol=1e-6)
+    with pytest.raises(GraphError, match=r"Sine.backward is once_differentiable"):
+        slope.sum().backward()
+
+
+def test_a_gradient_of_a_constant_is_one_as_in_pytorch():
+    x = tg.tensor(0.5, requires_grad=True)
+    (slope,) = grad(Sine.apply(x, 1), x, create_graph=True)
+    assert not slope.requires_grad

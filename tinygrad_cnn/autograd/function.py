@@ -1,64 +1,25 @@
-"""PyTorch's `autograd` namespace: `grad`, `backward`, `detect_anomaly`, `gradcheck`, ops as `Function`s."""
+"""Ops as PyTorch's `Function`s: forward and backward as two static methods of a class."""
 
 from __future__ import annotations
 
 import math
-from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, cast
 
 import numpy as np
 
-from .anomaly import detect_anomaly, set_detect_anomaly
-from .engine import backward, grad
-from .errors import DtypeError, GraphError
-from .op import Op, Plan, record
-from .ops import shape
-from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled, state
-from .tensor import Tensor
+from ..errors import DtypeError, GraphError
+from ..op import Op, Plan, record
+from ..ops import shape
+from ..tape import is_grad_enabled, no_grad, state
+from ..tensor import Tensor
 
-if TYPE_CHECKING:
-    from .testing.gradcheck import gradcheck, gradgradcheck
-
-__all__ = [
-    "Function",
-    "FunctionContext",
-    "Variable",
-    "backward",
-    "detect_anomaly",
-    "enable_grad",
-    "grad",
-    "gradcheck",
-    "gradgradcheck",
-    "is_grad_enabled",
-    "no_grad",
-    "set_detect_anomaly",
-    "set_grad_enabled",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """The checks stand further down, in a room that not every program enters."""
-    if name in ("gradcheck", "gradgradcheck"):
-        return getattr(import_module("tinygrad_cnn.testing"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def Variable(data: Any, requires_grad: bool = False) -> Tensor:
-    """`data.detach()`: around a tensor, once, a Variable had to be wrapped for gradients.
-
-    >>> import tinygrad_cnn as tg
-    >>> Variable(tg.ones(1), requires_grad=True)
-    tensor([1.], requires_grad=True)
-    """
-    if not isinstance(data, Tensor):
-        raise DtypeError(f"Variable: data is of type {type(data).__name__}; make it a tensor(...) first")
-    return data.detach().requires_grad_(requires_grad)
+__all__ = ["Function", "FunctionContext", "FunctionCtx", "once_differentiable"]
 
 
 class FunctionContext:
-    """What `Function.forward` leaves for `backward`: tensors by `save_for_backward`, the rest as "
-    "attributes."""
+    """What `forward` leaves for `backward`: tensors by `save_for_backward`, the rest as attributes."""
 
     def __init__(self, args: tuple[Any, ...]):
         self.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
@@ -225,3 +186,61 @@ def _keep(ctx: FunctionContext, args: tuple[Any, ...], results: dict[int, Tensor
         versions.append((tensor.writes, tensor.writes[0]))
     plan.save = tuple(sources)
     return plan, tuple(saved), tuple(versions), where
+
+
+FunctionCtx = FunctionContext
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A `backward` that is not recorded: whoever differentiates its gradients again is told so.
+
+    As in PyTorch this holds for gradients that depend on others; from a constant they come as constants.
+
+    >>> import tinygrad_cnn as tg
+    >>> class Double(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...     @staticmethod
+    ...     @once_differentiable
+    ...     def backward(ctx, g):
+    ...         return tg.tensor(2 * g.numpy())
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> (slope,) = tg.autograd.grad(Double.apply(x) ** 2, x, create_graph=True)
+    >>> slope.detach()
+    tensor(24.)
+    >>> slope.backward()
+    Traceback (most recent call last):
+    tinygrad_cnn.errors.GraphError: Double.backward is once_differentiable...
+    """
+
+    @wraps(fn)
+    def backward(ctx: Any, *grads: Any) -> Any:
+        with no_grad():
+            found = fn(ctx, *grads)
+        if not is_grad_enabled() or not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+            return found
+        name = ".".join(fn.__qualname__.split(".")[-2:])
+        marked = [
+            _Once.apply(name, x.detach(), *grads) if isinstance(x, Tensor) and x.dtype.kind == "f" else x
+            for x in (found if isinstance(found, tuple) else (found,))
+        ]
+        return tuple(marked) if isinstance(found, tuple) else marked[0]
+
+    return backward
+
+
+class _Once(Function):
+    """A gradient that has none."""
+
+    @staticmethod
+    def forward(ctx: Any, name: str, x: Tensor, *grads: Any) -> Tensor:
+        ctx.name = name
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise GraphError(
+            f"{ctx.name} is once_differentiable, and its gradient is differentiated again; leave out the "
+            "decorator and compute with tensors, or do not use create_graph=True"
+        )
