@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from windows import laid_out, whole_numbers
 
 from tinygrad_cnn.geometry import pool_geometry
-from tinygrad_cnn.kernels import elementwise, memory, norm, pool, products
+from tinygrad_cnn.kernels import elementwise, memory, norm, pool, products, special
 
 
 @pytest.fixture
@@ -272,3 +272,15 @@ def test_large_products_are_shared_in_two(monkeypatch, pieces, x, y, alone, larg
     x, y = whole_numbers(rng, x, np.float64), whole_numbers(rng, y, np.float64)
     assert_array_equal(products.matmul(x, y), x @ y)
     assert counts == shared
+
+
+# --- the error function ------------------------------------------------------------------------------------
+
+
+def test_erf_goes_block_by_block_and_large_ones_are_shared(pieces, watch):
+    shared, blocks = pieces(special), watch(special, "_erf", lambda x: x.size)
+    special.erf(np.zeros(special.SHARED))
+    special.erf(np.zeros(2 * special.SHARED + 1))
+    assert shared == [1, 3]
+    assert max(blocks) == special.BLOCK == 32_768 and special.SHARED == 131_072
+    assert sum(blocks) == 3 * special.SHARED + 1

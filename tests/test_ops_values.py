@@ -571,7 +571,38 @@ def test_small_powers_are_products(power):
     x = np.array([0.0, -0.0, inf, -inf, nan, 1e-200, 1e200, -3.3])
     with np.errstate(all="ignore"):
         np.testing.assert_allclose((tg.tensor(x) ** power).array, np.power(x, power), rtol=1e-15)
+        squares = x * x
+        exact = squares * (x if power == 3 else squares)
+        np.testing.assert_array_equal((tg.tensor(x) ** power).array, exact)
     assert (tg.tensor([2, -3]) ** int(power)).tolist() == [2 ** int(power), (-3) ** int(power)]
+
+
+def test_a_fifth_power_is_none_of_these():
+    assert (tg.tensor([2.0, -3.0]) ** 5).tolist() == [32, -243]
+
+
+def test_exponentials_of_matrices_large_and_small_in_one_call():
+    turns = [0.0, 0.3, 5.3, 11.0, 60.0, 1e3]
+    out = tg.tensor([[[0, -t], [t, 0]] for t in turns], dtype=tg.float64).matrix_exp().array
+    exact = np.array([[[math.cos(t), -math.sin(t)], [math.sin(t), math.cos(t)]] for t in turns])
+    assert (np.abs(out - exact).max((1, 2)) <= [1e-15, 1e-15, 1e-13, 1e-13, 1e-12, 1e-11]).all()
+    diagonals = [[10.0, 0.1], [0.1, 10.0], [-20.0, 0.0], [5.3, -5.3]]
+    out = tg.tensor(np.array([np.diag(d) for d in diagonals])).matrix_exp().array
+    np.testing.assert_allclose(out, [np.diag(np.exp(d)) for d in diagonals], rtol=1e-14, atol=1e-30)
+
+
+@pytest.mark.parametrize("bad", [nan, inf])
+def test_an_endless_matrix_spoils_no_other(bad):
+    x = np.zeros((3, 2, 2))
+    x[0, 0, 1], x[1, 1, 0] = 1, bad
+    out = tg.tensor(x).matrix_exp().array
+    np.testing.assert_array_equal(out[[0, 2]], [[[1, 1], [0, 1]], np.eye(2)])
+    assert np.isnan(out[1]).all()
+
+
+def test_exponentials_of_no_matrices():
+    assert tg.zeros(0, 2, 2).matrix_exp().shape == (0, 2, 2)
+    assert tg.zeros(3, 0, 0).matrix_exp().shape == (3, 0, 0)
 
 
 @pytest.mark.parametrize("function", [special.erf, special.gelu])
