@@ -197,7 +197,7 @@ def test_a_wrong_rule_is_found_by_networks_and_shrinks_to_its_layer(monkeypatch)
         return "nn.Conv" in repr(network) and wrong(*parameters_of(network), fast_mode=True)
 
     # From one seed: from another it may stop at a neighbour of the smallest.
-    network = find(networks(), fails, settings=settings(searching, max_examples=300, derandomize=True))
+    network = find(networks(), fails, settings=settings(searching, derandomize=True))
     assert list(network.layers.values()) == ["nn.Conv2d(1, 1, 1, 2, 0, 1, 1)"]
 
 

@@ -178,8 +178,7 @@ def zeros_like(
     memory_format: Any = None,
 ) -> Tensor:
     """All 0, of the shape and dtype of `input`."""
-    check_format("zeros_like", memory_format)
-    return _like("zeros_like", input, 0, dtype, device, requires_grad)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def ones_like(
@@ -191,8 +190,7 @@ def ones_like(
     memory_format: Any = None,
 ) -> Tensor:
     """All 1, of the shape and dtype of `input`."""
-    check_format("ones_like", memory_format)
-    return _like("ones_like", input, 1, dtype, device, requires_grad)
+    return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
 def empty_like(
@@ -204,8 +202,7 @@ def empty_like(
     memory_format: Any = None,
 ) -> Tensor:
     """Memory to be filled, of the shape and dtype of `input`; zeros."""
-    check_format("empty_like", memory_format)
-    return _like("empty_like", input, 0, dtype, device, requires_grad)
+    return _like("empty_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def full_like(
@@ -218,11 +215,13 @@ def full_like(
     memory_format: Any = None,
 ) -> Tensor:
     """All `fill_value`, of the shape and dtype of `input`."""
-    check_format("full_like", memory_format)
-    return _like("full_like", input, fill_value, dtype, device, requires_grad)
+    return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
 
 
-def _like(name: str, input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+def _like(
+    name: str, input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool, memory_format: Any
+) -> Tensor:
+    check_format(name, memory_format)
     return _filled(name, (_tensor(name, input).shape,), value, dtype or input.dtype, device, requires_grad)
 
 
@@ -404,10 +403,9 @@ def randint_like(
     memory_format: Any = None,
 ) -> Tensor:
     """Integers from low (or 0) up to but without high, of the shape and dtype of `input`."""
-    check_format("randint_like", memory_format)
     if high is None:
         low, high = 0, low
-    out = zeros_like(input, dtype=dtype, device=device)
+    out = _like("randint_like", input, 0, dtype, device, False, memory_format)
     return _whole("randint_like", out, low, high, generator).requires_grad_(requires_grad)
 
 
