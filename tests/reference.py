@@ -7,6 +7,7 @@ function of Refs, so gradients of any order follow.  Slow on purpose: nothing is
 from __future__ import annotations
 
 import itertools
+import weakref
 
 import numpy as np
 
@@ -28,11 +29,20 @@ class Node:
         self.parents, self.rules = parents, rules
         self.seen = [(memory, memory.writes) for memory in memories]
         self.hooks = {}  # key -> what is made of the gradient
-        self.sink = None  # who collects the gradient
+        self.sink = None
 
     @property
     def leaf(self):
         return not self.parents
+
+    @property
+    def sink(self):
+        """Who collects the gradient, while it is there."""
+        return self._sink and self._sink()
+
+    @sink.setter
+    def sink(self, collector):
+        self._sink = collector and weakref.ref(collector)
 
 
 class Ref:
@@ -49,7 +59,7 @@ class Ref:
 def result(value, inputs, rules):
     """A Ref, recorded if an input is."""
     if all(x.node is None for x in inputs):
-        return Ref(value)
+        return Ref(value, memory=inputs[0].memory if len(inputs) == 1 else None)  # a constant's, as yet
     memories = [x.memory for x in inputs if x.memory is not None]
     return Ref(value, Node([x.node for x in inputs], rules, memories))
 

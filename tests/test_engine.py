@@ -1010,6 +1010,36 @@ def test_detach_is_the_same_memory_off_the_tape():
     assert x.requires_grad
 
 
+def test_other_data_is_the_memory_of_what_was_given():
+    x, other = leaf(1.0, 2.0), tg.tensor([3.0, 4.0])
+    old = x.detach()
+    out = (x * x).sum()
+    x.data = other
+    overwrite(other)
+    equal(x, [6.0, 8.0])
+    equal(old, [1.0, 2.0])
+    out.backward()
+    equal(x.grad, [2.0, 4.0])
+    out = (x * x).sum()
+    overwrite(other)
+    with pytest.raises(GraphError, match="changed in place since"):
+        out.backward()
+
+
+@pytest.mark.parametrize("stop", [lambda x: x.requires_grad_(False), lambda x: x.detach_()])
+def test_what_no_longer_asks_for_a_gradient_gets_none(stop):
+    """Though it did when it was used; and gets it if it asks again."""
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    out = (x * w).sum()
+    stop(x)
+    out.backward(retain_graph=True)
+    assert x.grad is None
+    equal(w.grad, [1.0, 2.0])
+    x.requires_grad_()
+    (out + x.sum()).backward()
+    equal(x.grad, [4.0, 5.0])
+
+
 def test_requires_grad_of_a_result_cannot_be_taken_back():
     x = leaf(1.0)
     with pytest.raises(GraphError, match="detach"):

@@ -104,7 +104,7 @@ class Node:
         plan: how to call the rules (`op.Plan`).
         shape, dtype: of the result.
         scope: the innermost module call, or None.
-        sink: weak reference to the tensor whose `.grad` collects what arrives here, or None.
+        sink: weak reference, or a function, to the tensor whose `.grad` collects what arrives here, or None.
         hooks: functions of the gradient, run once when it is complete, or None.
     """
 
@@ -134,7 +134,7 @@ class Node:
         self.shape = shape
         self.dtype = dtype
         self.scope = state.scope
-        self.sink: weakref.ref[Any] | None = None
+        self.sink: Callable[[], Any] | None = None
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
 
     @property

@@ -134,6 +134,8 @@ class Tensor(
                     f"requires_grad_: {self.node!r} was computed; use detach() to cut it off the tape"
                 )
         elif not requires_grad:
+            if self.node is not None:  # what was computed from it leaves no gradient here any more
+                self.node.sink = _while_wanted(self.node.sink)
             self.node = None
         elif self.node is None:
             if self.dtype.kind != "f":
@@ -358,6 +360,16 @@ class Tensor(
 
 numpy_names_of(Tensor)
 bind(Tensor)
+
+
+def _while_wanted(sink: Any) -> Callable[[], Tensor | None]:
+    """What leads to the tensor only while that requires grad."""
+
+    def wanted() -> Tensor | None:
+        x = sink()
+        return x if x is not None and x.requires_grad else None
+
+    return wanted
 
 
 def _rebuild(

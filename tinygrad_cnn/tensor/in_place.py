@@ -188,5 +188,7 @@ class InPlace:
 
     def detach_(self: Tensor) -> Tensor:
         """Cut the tensor off the tape."""
+        if self.is_leaf:
+            return self.requires_grad_(False)
         self.node = None
         return self
