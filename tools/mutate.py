@@ -114,6 +114,8 @@ def become(old: Any, new: Any) -> None:
             become(old.__wrapped__, new.__wrapped__)
     elif isinstance(old, functools.partial):
         old.__setstate__(new.__reduce__()[2])
+    elif isinstance(old, list):
+        old[:] = new
     elif isinstance(old, dict):
         old.clear()
         old.update(new)
